@@ -1,0 +1,179 @@
+"""What a user calls: from a configuration to a result and a report."""
+
+import os
+from importlib.resources import files
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from lamppost.config import Search, load, parse
+from lamppost.errors import ConfigError
+from lamppost.io import read
+from lamppost.run import available_cores, check_events, run_hunt, spectrum_edges, write_file
+from lamppost.stats import ScanResult
+
+__all__ = ["check", "fit", "hunt", "init", "report"]
+
+SAMPLE = "lhco_like_sample.parquet"
+
+
+def hunt(
+    config: "Search | str | os.PathLike[str] | dict[str, Any]",
+    out: "str | os.PathLike[str]",
+    *,
+    workers: int | None = None,
+    quiet: bool = False,
+    pdf: bool = False,
+) -> dict[str, Any]:
+    """Run a blind search from events to a global p-value.
+
+    Parameters
+    ----------
+    config
+        A TOML file, the table it would hold, or a `Search`.
+    out
+        The run folder. If it holds an earlier, perhaps interrupted run, only what is missing or changed is done.
+    workers
+        Processes; default: one per core. The result does not depend on it.
+    quiet
+        Show no progress on stderr.
+    pdf
+        Write the figures of the report as PDF as well.
+
+    Returns
+    -------
+    The content of `result.json`.
+
+    Raises
+    ------
+    LamppostError
+        One line that names the file, column, window or parameter at fault.
+    """
+    import tomli_w
+
+    search = _search(config)
+    if workers is not None and workers < 1:
+        msg = f"workers: expected at least 1, found {workers}"
+        raise ConfigError(msg)
+    folder = Path(out)
+    text = tomli_w.dumps(search.model_dump(mode="json", by_alias=True, exclude_none=True))
+    result = run_hunt(search, folder, workers=workers or available_cores(), config_text=text, quiet=quiet)
+    if find_spec("matplotlib") and find_spec("mplhep"):
+        report(folder, pdf=pdf)
+    return result
+
+
+def _search(config: "Search | str | os.PathLike[str] | dict[str, Any]") -> Search:
+    if isinstance(config, Search):
+        return config
+    return parse(config) if isinstance(config, dict) else load(Path(config))
+
+
+def report(folder: "str | os.PathLike[str]", *, pdf: bool = False) -> Path:
+    """Write (again) the HTML report of a finished run folder, and its figures as PDF if asked for."""
+    from lamppost.report import write
+
+    return write(Path(folder), pdf=pdf)
+
+
+def fit(
+    spectrum: "str | os.PathLike[str]",
+    *,
+    column: str | None = None,
+    range: tuple[float, float] | None = None,
+    bins: int | None = None,
+    function: str = "dijet",
+    n_parameters: int | None = None,
+    sqrt_s: float | None = None,
+    signal: str = "crystal_ball",
+    resolution: float = 0.03,
+    width: float | None = None,
+    masses: "list[float] | None" = None,
+    window: tuple[float, float] | None = None,
+    toys: int = 10000,
+    seed: int = 1,
+) -> ScanResult:
+    """Bump hunt on a file: a histogram (low, high, count) or a list of masses [units of m]; see `lamppost.stats.scan`.
+
+    Raises
+    ------
+    LamppostError
+        If the file, an option or the fit is at fault.
+    """
+    import numpy as np
+
+    from lamppost.io.spectrum import Masses, read_spectrum
+    from lamppost.stats import Spectrum, bin_edges, scan
+    from lamppost.stats import signal as signal_shape
+
+    shape = signal_shape({"kind": signal, "resolution": resolution, "width": width})
+    background = {"kind": function} if sqrt_s is None else {"kind": function, "sqrt_s": sqrt_s}
+    found = read_spectrum(Path(spectrum), range=range, column=column)
+    if isinstance(found, Masses):
+        lo, hi = range or (float(found.m.min()), float(np.nextafter(found.m.max(), np.inf)))
+        edges = bin_edges(lo, hi, resolution, width=width) if bins is None else np.linspace(lo, hi, bins + 1)
+        binned = Spectrum.from_masses(found.m, edges)
+    else:
+        binned = Spectrum(found.edges, found.counts)
+    grid = None if masses is None else np.asarray(masses, dtype=np.float64)
+    return scan(
+        binned,
+        background=background,
+        signal=shape,
+        n_parameters=n_parameters,
+        masses=grid,
+        window=window,
+        toys=toys,
+        seed=seed,
+    )
+
+
+def init(path: "str | os.PathLike[str]") -> tuple[Path, Path]:
+    """Write a commented TOML for the embedded sample, and the sample beside it.
+
+    Raises
+    ------
+    ConfigError
+        If the TOML is there already, or another file stands where the sample belongs.
+    """
+    target = Path(path)
+    template, content = (files("lamppost.data").joinpath(name) for name in ("hunt.toml", SAMPLE))
+    beside = target.parent / SAMPLE
+    if target.exists():
+        msg = f"{target}: is there already and was not touched"
+        raise ConfigError(msg)
+    sample = content.read_bytes()
+    if beside.exists() and beside.read_bytes() != sample:
+        msg = f"{beside}: another file stands where the sample belongs"
+        raise ConfigError(msg)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{target.parent}: cannot be made: {error.strerror}"
+        raise ConfigError(msg) from None
+    write_file(beside, sample)
+    text = template.read_text(encoding="utf-8").format(name=target.name, sample=SAMPLE)
+    write_file(target, text.encode())
+    return target, beside
+
+
+def check(config: "str | os.PathLike[str]") -> dict[str, Any]:
+    """Read configuration and data as `hunt` would and say what it would do: events, windows, bins, trainings."""
+    search = load(Path(config))
+    windows = search.claim_windows() + search.validation_windows()
+    sample = read(search.data, mass_range=search.fit.range)
+    check_events(sample.events, search.fit.range, windows)
+    m, w = sample.events.m, sample.events.w
+    return {
+        "events": len(sample.events),
+        "rows": sample.n_rows,
+        "dropped": sample.n_dropped,
+        "sha256": sample.sha256,
+        "features": list(search.data.names),
+        "windows": [
+            {"lo": x.lo, "hi": x.hi, "n_sr": float(w[x.inside(m)].sum()), "n_sb": float(w[x.beside(m)].sum())}
+            for x in windows
+        ],
+        "bins": len(spectrum_edges(search)) - 1,
+        "trainings": len(windows) * search.scan.folds * len(search.methods),
+    }

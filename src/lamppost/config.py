@@ -1,0 +1,206 @@
+"""The `Search` that a TOML file describes."""
+
+import tomllib
+from collections.abc import Sequence
+from importlib import import_module
+from itertools import pairwise
+from pathlib import Path
+from pkgutil import iter_modules
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+
+from lamppost.core import Method, Window
+from lamppost.errors import ConfigError
+from lamppost.io import Data
+from lamppost.search import Grid, windows
+from lamppost.spec import Spec, explain
+from lamppost.stats import Background, Signal
+
+__all__ = ["Fit", "Scan", "Search", "load", "load_kinds", "parse"]
+
+Regions = Grid | list[tuple[float, float]]
+
+
+def load_kinds() -> None:
+    """Import every module that may define a kind; ML frameworks stay unimported until something is fitted."""
+    for name in ("learn", "templates", "methods"):
+        package = import_module(f"lamppost.{name}")
+        for module in iter_modules(package.__path__):
+            import_module(f"lamppost.{name}.{module.name}")
+
+
+load_kinds()
+
+
+class Scan(Spec):
+    """`[scan]`: where to look and how events are selected."""
+
+    windows: Regions = Field(description="a grid {from, to, width, step} or a list of [lo, hi]")
+    validation: Regions | None = Field(
+        None, description="windows for which no claim is made, where flatness is tested across the region itself"
+    )
+    sidebands: float | None = Field(
+        None, gt=0, description="reach of the sidebands on either side, in the units of m; default: the window's width"
+    )
+    folds: int = Field(5, ge=3, le=100, description="one tests, the next calibrates, the others train")
+    efficiency: tuple[float, ...] = Field(
+        (0.01,), min_length=1, description="kept background fraction; several are scanned together, inside the toys"
+    )
+    decorrelate: Literal["quantile", "none"] | None = Field(
+        None, description="conditional quantile map of every feature given m; default: what the method needs"
+    )
+
+    @field_validator("efficiency", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        return value if isinstance(value, list | tuple) else (value,)
+
+    @field_validator("efficiency")
+    @classmethod
+    def _fractions(cls, value: tuple[float, ...]) -> tuple[float, ...]:
+        for efficiency in value:
+            if not 0 < efficiency <= 1:
+                msg = f"expected a kept background fraction in (0, 1], found {efficiency:g}"
+                raise ValueError(msg)
+        return tuple(sorted(set(value), reverse=True))  # loosest first: the others are nested in it
+
+
+class Fit(Spec):
+    """`[fit]`: the spectrum of m and what is fitted to it."""
+
+    range: tuple[float, float] = Field(description="fit range [lo, hi) in the units of m")
+    function: Annotated[SerializeAsAny[Background], BeforeValidator(Background.parse)] = Field(
+        default_factory=lambda: Background.parse("dijet"), description="background family"
+    )
+    n_parameters: int | None = Field(None, ge=1, description="parameters of the family; default: by F-test")
+    signal: Annotated[SerializeAsAny[Signal], BeforeValidator(Signal.parse)] = Field(
+        default_factory=lambda: Signal.parse("crystal_ball"), description="signal shape and detector resolution"
+    )
+    bins: list[float] | None = Field(None, description="bin edges; default: fine against the resolution")
+    toys: int = Field(10000, ge=100, description="pseudo-experiments behind every global p-value, at most")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sqrt_s_beside_function(cls, table: Any) -> Any:
+        """`sqrt_s` may stand beside the name of the function that uses it."""
+        if isinstance(table, dict) and "sqrt_s" in table:
+            table = dict(table)
+            function = table.get("function", "dijet")
+            named = {"kind": function} if isinstance(function, str) else function
+            table["function"] = {**named, "sqrt_s": table.pop("sqrt_s")} if isinstance(named, dict) else named
+        return table
+
+    @field_validator("range")
+    @classmethod
+    def _not_empty(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < value[0] < value[1]:
+            msg = f"expected 0 < lo < hi, found [{value[0]:g}, {value[1]:g}]"
+            raise ValueError(msg)
+        return value
+
+    @model_validator(mode="after")
+    def _bins_cover_the_range(self) -> "Fit":
+        if self.bins is not None:
+            rising = len(self.bins) > 5 and all(a < b for a, b in pairwise(self.bins))
+            if not rising or (self.bins[0], self.bins[-1]) != self.range:
+                lo, hi = self.range
+                msg = f"bins: expected more than 5 rising edges from {lo:g} to {hi:g}, the fit range"
+                raise ValueError(msg)
+        return self
+
+
+def _named_methods(table: dict[str, Any]) -> dict[str, Any]:
+    table = dict(table)
+    single = table.pop("method", None)
+    if single is not None and "methods" in table:
+        msg = "give either [method] or [methods.NAME], not both"
+        raise ValueError(msg)
+    if single is not None:
+        kind = single if isinstance(single, str) else getattr(single, "kind", None) or dict(single).get("kind", "weak")
+        table["methods"] = {kind: {"kind": kind, **single} if isinstance(single, dict) else single}
+    return table
+
+
+class Search(Spec):
+    """A whole blind search: one TOML file."""
+
+    seed: int = Field(1, ge=0, lt=2**63, description="every random stream derives from it")
+    data: Data = Field(description="what to read")
+    scan: Scan = Field(description="where to look and how events are selected")
+    methods: dict[str, Annotated[SerializeAsAny[Method], BeforeValidator(Method.parse)]] = Field(
+        default_factory=lambda: {"weak": Method.parse("weak")}, min_length=1, description="anomaly methods by name"
+    )
+    fit: Fit = Field(description="the spectrum of m and what is fitted to it")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several_methods(cls, table: Any) -> Any:
+        return _named_methods(table) if isinstance(table, dict) else table
+
+    @model_validator(mode="after")
+    def _blind(self) -> "Search":
+        for name, method in self.methods.items():
+            if method.needs_truth:
+                msg = f"methods.{name}: {method.kind!r} sees the truth, a hunt cannot use it"
+                raise ValueError(msg)
+        return self
+
+    def claim_windows(self) -> list[Window]:
+        """The windows a claim is made for."""
+        return windows(self.scan.windows, self.scan.sidebands, self.fit.range)
+
+    def validation_windows(self) -> list[Window]:
+        """The windows that only test the procedure."""
+        return windows(self.scan.validation or [], self.scan.sidebands, self.fit.range)
+
+    def decorrelated(self, method: Method) -> bool:
+        """Whether this method sees decorrelated features."""
+        return method.decorrelate if self.scan.decorrelate is None else self.scan.decorrelate == "quantile"
+
+
+def parse(table: dict[str, Any], where: str = "configuration") -> Search:
+    """The search that a table describes.
+
+    Raises
+    ------
+    ConfigError
+        One line that names the key, what was expected and what was found.
+    """
+    try:
+        search = Search.model_validate(table)
+    except ValidationError as error:
+        msg = f"{where}: {explain(error)}"
+        raise ConfigError(msg) from None
+    except ConfigError as error:
+        msg = f"{where}: {error}"
+        raise ConfigError(msg) from None
+    search.claim_windows(), search.validation_windows()
+    return search
+
+
+def load(path: Path) -> Search:
+    """Read and check a TOML file; relative data paths are relative to its folder."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        msg = f"{path}: no such configuration file"
+        raise ConfigError(msg) from None
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        msg = f"{path}: cannot be read as TOML: {error}"
+        raise ConfigError(msg) from None
+    return parse(_rooted(table, path.resolve().parent), str(path))
+
+
+def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    data = table.get("data")
+    if not isinstance(data, dict) or "path" not in data:
+        return table
+    paths: Any = data["path"]
+    if isinstance(paths, str):
+        rooted: Any = str(folder / paths)
+    elif isinstance(paths, Sequence) and all(isinstance(p, str) for p in paths):
+        rooted = [str(folder / p) for p in paths]
+    else:
+        return table
+    return {**table, "data": {**data, "path": rooted}}

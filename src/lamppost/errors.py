@@ -1,0 +1,23 @@
+"""What can go wrong, by who has to mend it.
+
+Every message is one line that names the file, column, window or parameter at fault, what was expected and what was
+found. The command line prints it and leaves with exit code 2.
+"""
+
+__all__ = ["ConfigError", "DataError", "FitError", "LamppostError"]
+
+
+class LamppostError(Exception):
+    """Base of all errors that the user can act on."""
+
+
+class ConfigError(LamppostError):
+    """The configuration asks for something that does not exist or makes no sense."""
+
+
+class DataError(LamppostError):
+    """The input files do not hold what the configuration says they hold."""
+
+
+class FitError(LamppostError):
+    """A spectrum cannot be fitted as asked."""

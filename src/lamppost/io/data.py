@@ -1,0 +1,228 @@
+"""The [data] table of a configuration, and the events it stands for."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, field_validator, model_validator
+
+from lamppost.core import Array, Events
+from lamppost.errors import ConfigError, DataError
+from lamppost.io.expressions import bind
+from lamppost.io.files import joined_hash, readers
+from lamppost.io.plan import Part, Plan
+from lamppost.io.reader import Reader
+from lamppost.spec import Spec
+
+__all__ = ["Data", "Sample", "file_hash", "read"]
+
+Name = Annotated[str, Field(min_length=1)]
+
+
+class Data(Spec):
+    """Which columns of which files make events.
+
+    `mass`, `features`, `weight`, `select` and `label` are columns or arithmetic expressions of columns. A feature
+    "name = expression" has that name, any other is named by its text. `select` decides first, on rows where its own
+    columns are finite; values that are missing in rows it rejects do not matter. `id`: columns of whole numbers; none:
+    a hash of the columns behind mass, features and weight, by which equal rows are the same event. `label`: 1 for
+    signal, 0 for background, read by `compare` only. `missing`: what to do about NaN and infinities. `groups`: named
+    sets of features, one per object. Rows in messages count from 0.
+    """
+
+    path: Name | Annotated[list[Name], Field(min_length=1)]
+    mass: Name
+    features: Annotated[list[Name], Field(min_length=1)]
+    weight: Name | None = None
+    id: list[Name] = Field(default_factory=list)
+    select: Name | None = None
+    label: Name | None = None
+    missing: Literal["refuse", "drop"] = "refuse"
+    groups: dict[str, list[str]] = Field(default_factory=dict)
+
+    @field_validator("features", "id")
+    @classmethod
+    def _once(cls, texts: list[str]) -> list[str]:
+        names = [_named(text)[0] for text in texts]
+        if twice := [name for name in names if names.count(name) > 1]:
+            msg = f"{twice[0]!r} is named twice"
+            raise ValueError(msg)
+        return texts
+
+    @model_validator(mode="after")
+    def _blind(self) -> Self:
+        if self.label and self.label in (self.mass, self.weight, *(_named(text)[1] for text in self.features)):
+            msg = f"label {self.label!r} is the truth, expected it in no feature, mass or weight"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _grouped(self) -> Self:
+        for group, members in self.groups.items():
+            if unknown := [name for name in members if name not in self.names]:
+                msg = f"groups.{group}: no feature {unknown[0]!r}, known are {', '.join(self.names)}"
+                raise ValueError(msg)
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the features, in order."""
+        return tuple(_named(text)[0] for text in self.features)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was read, in the order of the input.
+
+    `index` (n,): the row of each event in the input, all files joined, before any row was left out; `labels` (n,) 0 or
+    1 if asked for; `sha256`: of the file, or of the joined hashes of several, in order; `n_rows` of the input, of which
+    `n_dropped` had values that are not finite.
+    """
+
+    events: Events
+    index: NDArray[np.int64]
+    labels: NDArray[np.int8] | None
+    paths: tuple[str, ...]
+    sha256: str
+    n_rows: int
+    n_dropped: int
+
+
+def read(
+    data: Data, *, mass_range: tuple[float, float] | None = None, labels: bool = False, base: Path | None = None
+) -> Sample:
+    """Read the events, holding little more in memory than what is kept.
+
+    Parameters
+    ----------
+    mass_range
+        Keep masses in [lo, hi) only, in the units of the mass; checked for finite values are all selected rows.
+    labels
+        Read the label column as well, which no method may see.
+    base
+        Where relative paths start: the folder of the configuration file.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing, a suffix is unknown, or an expression is none.
+    DataError
+        If a file is damaged, lacks a column, holds text or values that are not finite where numbers are expected, if
+        no event is left or if the weights do not sum to more than zero.
+    """
+    if labels and data.label is None:
+        msg = "data.label: expected the column that tells signal (1) from background (0), found none"
+        raise ConfigError(msg)
+    if mass_range and not mass_range[0] < mass_range[1]:
+        msg = f"mass range: expected lo < hi, found [{mass_range[0]:g}, {mass_range[1]:g})"
+        raise ConfigError(msg)
+    sources = readers(data.path, base)
+    plans: list[Plan] = []
+    parts: list[Part] = []
+    start = 0
+    for source in sources:
+        plans.append(plan := _plan(data, source, labels))
+        parts.extend(_placed(part, start, mass_range) for part in plan.parts())
+        start += plan.rows
+        if data.missing == "refuse":
+            plan.refuse()
+    _check_size(data, parts, plans, mass_range)
+    joined = _join(parts)
+    _check_weights(data, joined.w, sources)
+    groups = {group: tuple(members) for group, members in data.groups.items()}
+    return Sample(
+        events=Events(id=joined.id, x=joined.x, m=joined.m, w=joined.w, names=data.names, groups=groups),
+        index=joined.row,
+        labels=joined.labels,
+        paths=tuple(str(source) for source in sources),
+        sha256=joined_hash([source.path for source in sources]),
+        n_rows=start,
+        n_dropped=sum(plan.dropped for plan in plans),
+    )
+
+
+def file_hash(data: Data, base: Path | None = None) -> str:
+    """SHA-256 of the input file, in hexadecimal; of several files that of their joined hashes, in order.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing.
+    """
+    return joined_hash([source.path for source in readers(data.path, base)])
+
+
+def _named(text: str) -> tuple[str, str]:
+    """Name and expression of a feature: "dm = abs(m1 - m2)" has a name of its own, others are named by their text."""
+    found = re.fullmatch(r"\s*(?:`([^`]+)`|([^\W\d]\w*))\s*=(?!=)\s*(.+?)\s*", text, flags=re.DOTALL)
+    return (found[1] or found[2], found[3]) if found else (text, text)
+
+
+def _plan(data: Data, source: Reader, labels: bool) -> Plan:
+    known = source.columns()
+    extra = (data.weight, data.select, data.label if labels else None)
+    weight, select, label = (bind(text, known) if text else None for text in extra)
+    features = tuple(bind(_named(text)[1], known) for text in data.features)
+    plan = Plan(source, bind(data.mass, known), features, weight, select, label, tuple(data.id))
+    plan.check(known)
+    return plan
+
+
+def _placed(part: Part, start: int, mass_range: tuple[float, float] | None) -> Part:
+    """The part with rows counted from the first file on, and only masses in range."""
+    part = replace(part, row=part.row + start)
+    if mass_range is None:
+        return part
+    return part.take((part.m >= mass_range[0]) & (part.m < mass_range[1]))
+
+
+def _join(parts: list[Part]) -> Part:
+    """All parts as one; each is let go once copied, so that no more than one is held twice."""
+    first, size = parts[0], sum(len(part.row) for part in parts)
+    like = {field.name: getattr(first, field.name) for field in fields(Part)}
+    joined = {name: np.empty((size, *a.shape[1:]), a.dtype) for name, a in like.items() if a is not None}
+    del first, like
+    parts.reverse()
+    start = 0
+    while parts:
+        part = parts.pop()
+        stop = start + len(part.row)
+        for name, values in joined.items():
+            values[start:stop] = getattr(part, name)
+        start = stop
+    return Part(**joined)
+
+
+def _check_size(data: Data, parts: list[Part], plans: list[Plan], mass_range: tuple[float, float] | None) -> None:
+    if any(len(part.row) for part in parts):
+        return
+    rows, selected = sum(plan.rows for plan in plans), sum(plan.selected for plan in plans)
+    finite = sum(plan.finite for plan in plans)
+    where = _files([plan.reader for plan in plans])
+    if not rows:
+        msg = f"{where}: empty, expected at least one row"
+    elif not selected:
+        msg = f"{where}: select {data.select!r} keeps none of {rows} rows, expected at least one"
+    elif not finite:
+        msg = f"{where}: none of {selected} selected rows has finite values"
+    else:
+        lo, hi = mass_range or (0.0, 0.0)
+        msg = f"{where}: none of {finite} events has {data.mass} in [{lo:g}, {hi:g})"
+    raise DataError(msg)
+
+
+def _check_weights(data: Data, w: Array, sources: Sequence[Reader]) -> None:
+    total = float(w.sum())
+    if total <= 0:
+        found = "all are 0" if not w.any() else f"they sum to {total:g}"
+        more = "expected weights that sum to more than 0"
+        msg = f"{_files(sources)}: weight {data.weight!r}: {more}, {found} over {len(w)} events"
+        raise DataError(msg)
+
+
+def _files(sources: Sequence[Reader]) -> str:
+    return f"{sources[0]} and {len(sources) - 1} more" if len(sources) > 1 else str(sources[0])

@@ -1,0 +1,72 @@
+"""From the folder of a hunt to `report.html`: a pure function of the files in it, the same bytes every time."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lamppost.errors import DataError, LamppostError
+
+__all__ = ["write"]
+
+
+def write(folder: Path, *, pdf: bool = False) -> Path:
+    """Write `folder/report.html` from `result.json`, `details.json` and `config.toml`; return its path.
+
+    Only `result.json` must be there: what else is missing leaves a note in the page. With `pdf` every figure is
+    written to `folder/figures` as well.
+
+    Raises
+    ------
+    LamppostError
+        If matplotlib or mplhep (the extra `report`) is not installed.
+    DataError
+        If `result.json` is missing, or a file does not hold the JSON it should.
+    """
+    folder = Path(folder)
+    result = _read(folder / "result.json")
+    if result is None:
+        msg = f"{folder / 'result.json'}: no such file, expected the folder of a hunt"
+        raise DataError(msg)
+    details = _read(folder / "details.json") or {}
+    config = folder / "config.toml"
+    text = config.read_text(encoding="utf-8", errors="replace") if config.exists() else None
+    try:
+        from lamppost.report.drawing import studio
+        from lamppost.report.page import render
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in ("matplotlib", "mplhep"):
+            raise
+        msg = f'a report needs {error.name}: pip install "lamppost[report]"'
+        raise LamppostError(msg) from None
+    with studio(folder / "figures" if pdf else None) as draw:
+        page = render(result, details, text, draw)
+    return _replace(folder / "report.html", page)
+
+
+def _read(path: Path) -> Mapping[str, Any] | None:
+    """The JSON object in a file, None if there is no file."""
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path}: not JSON: {error}"
+        raise DataError(msg) from None
+    if not isinstance(value, dict) or value.get("schema", 1) != 1:
+        found = f"schema {value.get('schema')!r}" if isinstance(value, dict) else f"a {type(value).__name__}"
+        msg = f"{path}: expected an object of schema 1, found {found}"
+        raise DataError(msg)
+    return value
+
+
+def _replace(path: Path, text: str) -> Path:
+    """Write the file in one step: who opens it sees the old page or the new one, never half of one."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.write_bytes(text.encode("utf-8", errors="replace"))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path

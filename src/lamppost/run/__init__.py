@@ -1,0 +1,10 @@
+"""A hunt as pure tasks with artefacts named by content: any number of workers, killed and resumed, the same bits."""
+
+from lamppost.run.artefacts import write_file
+from lamppost.run.graph import TaskCrash
+from lamppost.run.hunt import run_hunt
+from lamppost.run.plan import spectrum_edges
+from lamppost.run.tasks import check_events
+from lamppost.run.worker import available_cores
+
+__all__ = ["TaskCrash", "available_cores", "check_events", "run_hunt", "spectrum_edges", "write_file"]

@@ -1,0 +1,131 @@
+"""Artefacts: files named by the hash of what made them, written whole or not at all, checked when read."""
+
+import json
+import os
+from collections.abc import Mapping
+from functools import cache
+from hashlib import sha256
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost.errors import LamppostError
+
+__all__ = ["Store", "provenance", "write_file"]
+
+_LIBRARIES = ("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm")
+
+
+@cache
+def provenance() -> dict[str, str]:
+    """Versions of the numerical libraries and a digest of this package's own source: part of every artefact's name."""
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "absent"
+    source = sha256()
+    root = Path(__file__).parents[1]
+    for path in sorted(root.rglob("*.py")):
+        if path.relative_to(root).parts[0] != "report":  # how a page looks does not change a number
+            source.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return {**found, "lamppost": source.hexdigest()[:16]}
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file so that it is there complete or not at all, whatever happens.
+
+    Raises
+    ------
+    LamppostError
+        If it cannot be written: what was there before is still there, and the run can be started again.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        msg = f"{path}: cannot be written: {error.strerror}; what is finished is kept, start again to go on"
+        raise LamppostError(msg) from None
+
+
+class Store:
+    """A folder of artefacts: arrays as parquet with page checksums, tables as JSON with their own hash."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def path(self, key: str) -> Path:
+        """Where the artefact of that key is."""
+        return self.folder / key
+
+    def clean(self) -> None:
+        """Remove what a killed process left half-written."""
+        for part in self.folder.glob(".*.part"):
+            part.unlink(missing_ok=True)
+
+    def write_json(self, key: str, value: Any) -> None:
+        """Store plain values."""
+        text = json.dumps(value, sort_keys=True)
+        wrapped = {"sha256": sha256(text.encode()).hexdigest(), "value": value}
+        write_file(self.path(key), json.dumps(wrapped, sort_keys=True).encode())
+
+    def read_json(self, key: str) -> Any:
+        """What `write_json` stored; ValueError if the file was damaged, FileNotFoundError if there is none."""
+        wrapped = json.loads(self.path(key).read_bytes())
+        text = json.dumps(wrapped["value"], sort_keys=True)
+        if sha256(text.encode()).hexdigest() != wrapped["sha256"]:
+            msg = f"{self.path(key)}: content does not match its hash"
+            raise ValueError(msg)
+        return wrapped["value"]
+
+    def write_arrays(self, key: str, arrays: Mapping[str, NDArray[Any]], about: Mapping[str, Any]) -> None:
+        """Store named arrays (n,) or (n, k) of equal length and what there is to say about them."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        columns = {name: pa.array(a) if a.ndim == 1 else _rows(a) for name, a in arrays.items()}
+        table = pa.table(columns).replace_schema_metadata({"about": json.dumps(about, sort_keys=True)})
+        sink = pa.BufferOutputStream()
+        # scores and features hardly compress; a dictionary would only cost time
+        pq.write_table(table, sink, use_dictionary=False, compression="zstd", write_page_checksum=True)
+        write_file(self.path(key), sink.getvalue().to_pybytes())
+
+    def read_arrays(self, key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
+        """What `write_arrays` stored; ValueError or OSError if the file was damaged."""
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(self.path(key), page_checksum_verification=True, memory_map=False)
+        arrays = {}
+        for name in table.column_names:
+            column = table[name].combine_chunks()
+            if hasattr(column.type, "list_size"):
+                arrays[name] = np.asarray(column.flatten()).reshape(len(column), column.type.list_size)
+            else:
+                arrays[name] = np.asarray(column)
+        return arrays, json.loads(table.schema.metadata[b"about"])
+
+    def intact(self, key: str) -> bool:
+        """Whether the artefact exists and is whole; a damaged one is removed, to be made again."""
+        if not self.path(key).exists():
+            return False
+        try:
+            self.read_json(key) if key.endswith(".json") else self.read_arrays(key)
+        except (ValueError, OSError, KeyError, TypeError):
+            self.path(key).unlink(missing_ok=True)
+            return False
+        return True
+
+
+def _rows(array: NDArray[Any]) -> Any:
+    import pyarrow as pa
+
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(array).ravel()), array.shape[1])

@@ -1,0 +1,162 @@
+"""From the artefacts of a hunt to its result: the claim, its checks, its scores."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lamppost import __version__
+from lamppost.config import Search
+from lamppost.errors import LamppostError
+from lamppost.run.artefacts import Store, provenance
+from lamppost.run.plan import Looked, Plan
+from lamppost.run.tasks import load_events, merged_scores
+from lamppost.search import Predictability
+from lamppost.stats import z_from_p
+
+__all__ = ["result_of", "write_scores"]
+
+SCULPTED = 0.001
+"""A window whose kept fraction is flat in m with a smaller p than this, divided by the number of windows, is named."""
+
+
+def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The content of `result.json` (times apart) and of `details.json`."""
+    events, _, about = load_events(store, plan.events)
+    measured = [store.read_json(looked.measured) for looked in plan.claims]
+    rows = [_with_mass_r2(found["row"], looked, store) for found, looked in zip(measured, plan.claims, strict=True)]
+    controls = [store.read_json(looked.measured) for looked in plan.controls]
+    inclusive = store.read_json(plan.inclusive)
+    validation = [row for looked in plan.validations for row in store.read_json(looked.measured)["rows"]]
+    paths = search.data.path
+    result: dict[str, Any] = {
+        "schema": 1,
+        "lamppost": __version__,
+        "seed": search.seed,
+        "data": {
+            "path": paths if isinstance(paths, str) else ", ".join(paths),
+            "events": len(events),
+            "rows": about["n_rows"],
+            "dropped": about["n_dropped"],
+            "sha256": plan.sha256,
+            "mass": search.data.mass,
+            "features": list(search.data.names),
+        },
+        "windows": rows,
+        "validation": validation,
+        "inclusive": inclusive["row"],
+        "control": _global([found["row"] for found in controls]),
+        **_claim(rows),
+        "warnings": warnings(rows, validation, about["n_dropped"], inclusive["row"]),
+        "versions": provenance(),
+    }
+    details = {
+        "mass": search.data.mass,
+        "fit_range": list(search.fit.range),
+        "windows": [found["details"] for found in measured],
+        "inclusive": inclusive["details"],
+        "control": _joined_scan([found["details"] for found in controls]),
+    }
+    return result, details
+
+
+def _with_mass_r2(row: dict[str, Any], looked: Looked, store: Store) -> dict[str, Any]:
+    if looked.mass is None:
+        return {**row, "mass_r2": 0.0, "mass_r2_raw": 0.0, "claim": True}
+    found = Predictability(**store.read_json(looked.mass))
+    return {**row, "mass_r2": found.seen, "mass_r2_raw": found.raw, "claim": not found.refused}
+
+
+def _global(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """p_global = min(1, number of windows x smallest window p): valid for any correlation between the windows."""
+    best = min(range(len(rows)), key=lambda i: (rows[i]["p_window"], -rows[i]["z_local"]))
+    p = min(1.0, len(rows) * rows[best]["p_window"])
+    return {
+        "p_global": p,
+        "z_global": z_from_p(p) if p < 1.0 else 0.0,
+        "p_global_method": "windows x smallest window p",
+        "best_window": best,
+        **{name: rows[best][name] for name in ("p_window", "p_local", "z_local", "best_mass")},
+    }
+
+
+def _claim(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    found = _global(rows)
+    claim = {name: found[name] for name in ("p_global", "z_global", "p_global_method", "best_window")}
+    if not all(row["claim"] for row in rows):
+        reason = "refused: the features determine m, a selection on them is a selection on m"
+        claim |= {"p_global": None, "z_global": None, "p_global_method": reason}
+    return claim
+
+
+def warnings(
+    rows: list[dict[str, Any]], validation: list[dict[str, Any]], dropped: int, inclusive: dict[str, Any]
+) -> list[str]:
+    """What a reader must know before believing the result, one line each."""
+    found = []
+    seen = [Predictability(row["mass_r2_raw"], row["mass_r2"]) for row in rows]
+    if any(one.warned for one in seen):
+        worst = max(range(len(rows)), key=lambda i: (seen[i].seen, seen[i].raw))
+        found.append(
+            f"the features determine m: out of fold they explain up to {max(s.raw for s in seen):.0%} of its variance, "
+            f"and {seen[worst].seen:.1%} as the method sees them in {_name(rows[worst])}"
+            + ("; no global p-value is quoted" if any(s.refused for s in seen) else "")
+        )
+    tested = [*rows, *validation]
+    found += [
+        f"the kept fraction is not flat in m around {_name(row)}: p = {row['sculpting_p']:.1g}"
+        for row in tested
+        if row["sculpting_p"] < SCULPTED / len(tested)
+    ]
+    fitted = [(row["fit"], _name(row)) for row in rows] + [(inclusive["fit"], "the inclusive spectrum")]
+    found += [
+        f"the background fit of {name} is bad: chi2 = {fit['chi2']:.1f}/{fit['ndf']}"
+        for fit, name in fitted
+        if not fit["converged"] or fit["p_value"] < SCULPTED / len(fitted)
+    ]
+    failed = sum(row["n_failed"] for row in rows)
+    if failed:
+        found.append(f"{failed} toy fits did not converge and count as excesses at least as large as the observed one")
+    if dropped:
+        found.append(f"{dropped} rows with missing values were dropped")
+    return found
+
+
+def _name(row: dict[str, Any]) -> str:
+    return f"[{row['lo']:g}, {row['hi']:g}) ({row['method']})"
+
+
+def _joined_scan(windows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Local p-values of the control over all windows; where windows overlap the smaller one."""
+    points: dict[float, tuple[float, float]] = {}
+    for window in windows:
+        for efficiency in window["efficiencies"]:
+            scan = efficiency["scan"]
+            for m, z, p in zip(scan["mass"], scan["z"], scan["p"], strict=True):
+                points[m] = min(points.get(m, (1.0, 0.0)), (p, z))
+    masses = sorted(points)
+    return {"scan": {"mass": masses, "z": [points[m][1] for m in masses], "p": [points[m][0] for m in masses]}}
+
+
+def write_scores(path: Path, plan: Plan, store: Store) -> None:
+    """Write `scores.parquet`: row of the input, window (its number in the result), out-of-fold score.
+
+    One row group per window, so that memory holds one window at a time.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    events, index, _ = load_events(store, plan.events)
+    schema = pa.schema([("event", pa.int64()), ("window", pa.int32()), ("score", pa.float64())])
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=["window"]) as writer:
+            for number, looked in enumerate(plan.claims):
+                score = merged_scores(store, looked.parts, events.id)
+                columns = [pa.array(index), pa.array(np.full(len(index), number, np.int32)), pa.array(score)]
+                writer.write_table(pa.Table.from_arrays(columns, schema=schema))
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        msg = f"{path}: cannot be written: {error.strerror or error}; what is finished is kept, start again to go on"
+        raise LamppostError(msg) from None

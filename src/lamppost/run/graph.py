@@ -1,0 +1,133 @@
+"""A graph of pure tasks, run on any executor: what is finished is kept, what is lost is done again."""
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from typing import Any
+
+from lamppost.run.artefacts import Store
+from lamppost.run.worker import Report, TaskFunction, execute
+
+__all__ = ["Task", "TaskCrash", "run_graph"]
+
+_ATTEMPTS = 3
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do, in which stage of the run, after which other tasks. `key` names the artefact it makes."""
+
+    key: str
+    stage: str
+    label: str
+    function: TaskFunction
+    arguments: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+
+
+class TaskCrash(Exception):
+    """A task failed for a reason that is not the user's to mend; the message holds its traceback."""
+
+
+@dataclass
+class _State:
+    """What is done, what is running, how often each task was lost."""
+
+    done: set[str] = field(default_factory=set)
+    running: dict[Future[Report], Task] = field(default_factory=dict)
+    lost: dict[str, int] = field(default_factory=dict)
+
+
+def run_graph(
+    tasks: Sequence[Task],
+    store: Store,
+    make_executor: Callable[[], Executor],
+    *,
+    in_flight: int,
+    finished: Callable[[Task, Report | None], None],
+) -> None:
+    """Run all tasks whose artefact is not there yet.
+
+    `finished(task, report)` is called for every task, with None where the artefact of an earlier run was found. At
+    most `in_flight` tasks are submitted at a time, so that a broken pool loses little. A task lost with its worker is
+    tried three times.
+
+    Raises
+    ------
+    LamppostError
+        The first error that a task returned; everything finished until then is kept.
+    TaskCrash
+        If a task failed in another way, or was lost three times.
+    """
+    state = _State()
+    waiting = []
+    for task in tasks:
+        if store.intact(task.key):
+            state.done.add(task.key)
+            finished(task, None)
+        else:
+            waiting.append(task)
+    if not waiting:
+        return
+    executor = make_executor()
+    try:
+        while waiting or state.running:
+            for task in [t for t in waiting if state.done.issuperset(t.needs)][: in_flight - len(state.running)]:
+                waiting.remove(task)
+                state.running[_submit(executor, store, task)] = task
+            ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
+            broken = [lost for future in ended if (lost := _collect(future, state, finished))]
+            if broken:
+                executor.shutdown(wait=False, cancel_futures=True)
+                executor = make_executor()
+                again = [*broken, *state.running.values()]
+                state.running.clear()
+                _count_losses(again, state)
+                waiting[:0] = again
+    except BaseException:  # Ctrl-C included: leave no worker behind
+        stop(executor)
+        raise
+    executor.shutdown()
+
+
+def stop(executor: Executor) -> None:
+    """Drop what is queued and end the workers at once; artefacts are written whole or not at all."""
+    processes = list((getattr(executor, "_processes", None) or {}).values())
+    executor.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.terminate()
+
+
+def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":
+    try:
+        return executor.submit(execute, store.folder, task.function, task.key, task.arguments)
+    except BrokenProcessPool as error:
+        lost: Future[Report] = Future()
+        lost.set_exception(error)
+        return lost
+
+
+def _collect(future: "Future[Report]", state: _State, finished: Callable[[Task, Report | None], None]) -> Task | None:
+    """Note how a task ended; the task itself if its worker died under it."""
+    task = state.running.pop(future)
+    try:
+        report = future.result()
+    except BrokenProcessPool:
+        return task
+    if report.error is not None:
+        raise report.error
+    if report.crash is not None:
+        msg = f"{task.label} failed:\n{report.crash}"
+        raise TaskCrash(msg)
+    state.done.add(task.key)
+    finished(task, report)
+    return None
+
+
+def _count_losses(tasks: Sequence[Task], state: _State) -> None:
+    for task in tasks:
+        state.lost[task.key] = state.lost.get(task.key, 0) + 1
+        if state.lost[task.key] >= _ATTEMPTS:
+            msg = f"{task.label}: its worker process died {_ATTEMPTS} times (out of memory, or killed?)"
+            raise TaskCrash(msg)

@@ -1,0 +1,103 @@
+"""A hunt in its run folder: plan, run, collect."""
+
+import json
+import time
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lamppost.config import Search
+from lamppost.errors import LamppostError
+from lamppost.run.artefacts import Store, provenance, write_file
+from lamppost.run.collect import result_of, write_scores
+from lamppost.run.graph import Task, run_graph
+from lamppost.run.plan import plan
+from lamppost.run.progress import Progress
+from lamppost.run.worker import Report, max_rss_mb, process_pool
+
+__all__ = ["run_hunt"]
+
+
+@dataclass
+class _Costs:
+    """CPU seconds per stage and peak memory per process of this start of the run."""
+
+    cpu_s: dict[str, float] = field(default_factory=dict)
+    tasks: dict[str, int] = field(default_factory=dict)
+    reused: int = 0
+    rss_mb: dict[int, float] = field(default_factory=dict)
+
+    def add(self, task: Task, report: Report | None) -> None:
+        if report is None:
+            self.reused += 1
+            return
+        self.cpu_s[task.stage] = self.cpu_s.get(task.stage, 0.0) + report.cpu_s
+        self.tasks[task.stage] = self.tasks.get(task.stage, 0) + 1
+        self.rss_mb[report.pid] = max(self.rss_mb.get(report.pid, 0.0), report.rss_mb)
+
+
+def run_hunt(search: Search, out: Path, *, workers: int, config_text: str, quiet: bool = False) -> dict[str, Any]:
+    """Run what is not done yet and write `result.json`, `details.json`, `scores.parquet` and `config.toml`.
+
+    Returns the result. A run that was interrupted, or whose configuration changed, redoes only what is missing.
+
+    Raises
+    ------
+    LamppostError
+        If the input or the configuration is at fault, or the folder cannot be written.
+    """
+    start, cpu = time.monotonic(), time.process_time()
+    planned = plan(search)  # before anything is written: a wrong path or window leaves no folder behind
+    store = Store(_folder(out))
+    store.clean()
+    write_file(out / "config.toml", config_text.encode())
+    costs = _Costs()
+    with Progress(planned.tasks, out / "log.jsonl", quiet=quiet) as progress:
+        progress.event("start", seed=search.seed, workers=workers, tasks=len(planned.tasks), versions=provenance())
+
+        def finished(task: Task, report: Report | None) -> None:
+            costs.add(task, report)
+            progress.finished(task, report)
+
+        make = partial(process_pool, workers)
+        run_graph(planned.tasks, store, make, in_flight=workers + 1, finished=finished)
+        result, details = result_of(search, planned, store)
+        write_scores(out / "scores.parquet", planned, store)
+        own = time.process_time() - cpu
+        result |= {
+            "wall_s": round(time.monotonic() - start, 2),
+            "cpu_s": round(sum(costs.cpu_s.values()) + own, 2),
+            "max_rss_mb": round(sum(costs.rss_mb.values()) + max_rss_mb()),
+            "workers": workers,
+            "timing": _timing(costs, own),
+        }
+        write_file(out / "details.json", _json(details))
+        write_file(out / "result.json", _json(result))  # last: a result means that everything else is there
+        progress.event("end", wall_s=result["wall_s"], p_global=result["p_global"])
+    return result
+
+
+def _folder(out: Path) -> Path:
+    if out.exists() and not out.is_dir():
+        msg = f"{out}: the output folder is a file"
+        raise LamppostError(msg)
+    try:
+        (out / "artefacts").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        msg = f"{out}: the output folder cannot be made: {error.strerror}"
+        raise LamppostError(msg) from None
+    return out / "artefacts"
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+
+
+def _timing(costs: _Costs, own: float) -> list[dict[str, Any]]:
+    stages = [{"stage": s, "cpu_s": round(c, 2), "tasks": costs.tasks[s]} for s, c in costs.cpu_s.items()]
+    return [
+        *stages,
+        {"stage": "main", "cpu_s": round(own, 2), "tasks": 1},
+        {"stage": "found done", "cpu_s": 0.0, "tasks": costs.reused},
+    ]

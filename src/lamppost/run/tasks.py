@@ -1,0 +1,158 @@
+"""The tasks of a hunt: pure functions of their arguments and of the artefacts they name."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost.core import Array, Events, Method, View, Window, uniform_of
+from lamppost.errors import DataError
+from lamppost.io import Data, read
+from lamppost.run.artefacts import Store
+from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
+
+__all__ = ["determine_mass", "load_events", "read_events", "train_fold"]
+
+MIN_EVENTS = 200
+"""Fewer events than this in the fit range are refused: neither folds nor fits mean anything then."""
+MIN_REGION = 25
+"""Fewer events than this in a signal region or its sidebands are refused."""
+
+
+def read_events(
+    store: Store, key: str, *, data: Data, fit_range: tuple[float, float], windows: Sequence[Window]
+) -> None:
+    """Read the input once, check it against the windows, keep what lies in the fit range."""
+    sample = read(data, mass_range=fit_range)
+    check_events(sample.events, fit_range, windows)
+    events = sample.events
+    arrays: dict[str, NDArray[Any]] = {
+        "id": events.id,
+        "index": sample.index,
+        "m": events.m,
+        "w": events.w,
+        "x": events.x,
+    }
+    about = {
+        "names": events.names,
+        "groups": events.groups,
+        "n_rows": sample.n_rows,
+        "n_dropped": sample.n_dropped,
+        "weighted": bool(np.any(events.w != 1)),
+    }
+    store.write_arrays(key, arrays, about)
+
+
+def check_events(events: Events, fit_range: tuple[float, float], windows: Sequence[Window]) -> None:
+    """Refuse samples on which a hunt means nothing; DataError names what is wrong."""
+    lo, hi = fit_range
+    if len(events) < MIN_EVENTS:
+        msg = f"data: {len(events)} events in the fit range [{lo:g}, {hi:g}), expected at least {MIN_EVENTS}"
+        raise DataError(msg)
+    if np.ptp(events.m) == 0:
+        msg = f"data: the mass is {events.m[0]:g} in all {len(events)} events of the fit range"
+        raise DataError(msg)
+    for name, values in zip(events.names, events.x.T, strict=True):
+        if np.ptp(values) == 0:
+            msg = f"data: feature {name!r} is {values[0]:g} in all {len(events)} events of the fit range"
+            raise DataError(msg)
+    for window in windows:
+        for what, rows in (("signal region", window.inside(events.m)), ("sidebands", window.beside(events.m))):
+            if rows.sum() < MIN_REGION or not events.w[rows].sum() > 0:
+                msg = (
+                    f"scan.windows: the {what} of window {window} holds {rows.sum()} events of total weight "
+                    f"{events.w[rows].sum():g}, expected at least {MIN_REGION} and more than 0"
+                )
+                raise DataError(msg)
+
+
+@lru_cache(maxsize=1)
+def _cached(path: Path) -> tuple[Events, NDArray[np.int64], dict[str, Any]]:
+    arrays, about = Store(path.parent).read_arrays(path.name)
+    groups = {name: tuple(columns) for name, columns in about["groups"].items()}
+    events = Events(arrays["id"], arrays["x"], arrays["m"], arrays["w"], tuple(about["names"]), groups)
+    return events, arrays["index"], about
+
+
+def load_events(store: Store, key: str) -> tuple[Events, NDArray[np.int64], dict[str, Any]]:
+    """The events `read_events` stored, their rows in the input, and what is known of them; kept per process."""
+    return _cached(store.path(key).resolve())
+
+
+def train_fold(
+    store: Store,
+    key: str,
+    *,
+    events: str,
+    method: Method,
+    window: Window,
+    fold: int,
+    folds: int,
+    decorrelate: bool,
+    seed: int,
+) -> None:
+    """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
+
+    Fold k tests, k + 1 calibrates, the others train; the decorrelation map is learnt on the training folds too. Stores
+    the aligned scores of the fold's events, in their order.
+    """
+    everything, _, _ = load_events(store, events)
+    of = fold_of(everything.id, folds)
+    calibrating = (fold + 1) % folds
+    train = everything[(of != fold) & (of != calibrating)]
+    transform = QuantileMap.fit(train, window) if decorrelate else _as_they_are
+    seen = transform(train)
+    view = View(seen[window.inside(train.m)], seen[window.beside(train.m)], window)
+    name = [window.lo, window.hi, window.reach, method.model_dump(mode="json"), folds, fold]
+    score = method.fit(view, np.random.default_rng(seed_of(seed, "train", *name)))
+    tie = int(seed_of(seed, "tie", *name).generate_state(1, np.uint64)[0])
+
+    def raw(part: Events) -> Array:
+        values: Array = score(transform(part))
+        # trees give equal scores to many events: a draw per event, far below any real difference, orders them
+        spacing = 1e-9 * (float(np.abs(values).max(initial=0.0)) + 1e-30)
+        return np.asarray(values + spacing * uniform_of(part.id, tie))
+
+    background = everything[(of == calibrating) & window.beside(everything.m)]
+    calibration = Calibration.fit(raw(background), background.w)
+    tested = everything[of == fold]
+    store.write_arrays(key, {"score": calibration(raw(tested))}, {"fold": fold, "n_train": len(train)})
+
+
+def _as_they_are(events: Events) -> Events:
+    return events
+
+
+def merged_scores(store: Store, parts: Sequence[str], ids: NDArray[np.uint64]) -> Array:
+    """The out-of-fold scores (n,) of all events, from the artefacts of the folds in order."""
+    of = fold_of(ids, len(parts))
+    scores = np.empty(len(ids))
+    for fold, part in enumerate(parts):
+        scores[of == fold] = store.read_arrays(part)[0]["score"]
+    return scores
+
+
+def determine_mass(store: Store, key: str, *, events: str, window: Window, decorrelate: bool) -> None:
+    """How well the features predict m in and beside a window, as they are and as the method sees them."""
+    from lamppost.learn.regression import regress
+
+    everything, _, _ = load_events(store, events)
+    near = np.flatnonzero(window.inside(everything.m) | window.beside(everything.m))
+    if len(near) > MAX_REGRESSION:  # which events is up to their ids, not to their order in the file
+        near = np.sort(near[np.argsort(uniform_of(everything.id[near], 0), kind="stable")[:MAX_REGRESSION]])
+    sample = replace(everything[near], w=np.ones(len(near)))
+    raw = mass_r2(sample, regress)
+    seen = mass_r2(QuantileMap.fit(everything, window)(sample), regress) if decorrelate else raw
+    store.write_json(key, {"raw": raw, "seen": seen})
+
+
+MAX_REGRESSION = 30_000
+
+
+def plain(arrays: Mapping[str, Any]) -> dict[str, Any]:
+    """Arrays and numpy scalars as lists and numbers that JSON holds."""
+    return {name: value.tolist() if hasattr(value, "tolist") else value for name, value in arrays.items()}

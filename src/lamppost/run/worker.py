@@ -1,0 +1,81 @@
+"""What happens inside a worker process. The ONE place where thread counts are set."""
+
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from lamppost.errors import LamppostError
+from lamppost.run.artefacts import Store
+
+__all__ = ["Report", "TaskFunction", "available_cores", "execute", "max_rss_mb", "process_pool"]
+
+TaskFunction = Callable[..., None]
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Report:
+    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done."""
+
+    key: str
+    pid: int
+    cpu_s: float
+    rss_mb: float
+    error: LamppostError | None = None
+    crash: str | None = None
+
+
+def execute(folder: Path, function: TaskFunction, key: str, arguments: Mapping[str, Any]) -> Report:
+    """Run one task: `function(store, key, **arguments)` stores the artefact `key`."""
+    start = time.process_time()
+    error, crash = None, None
+    try:
+        function(Store(folder), key, **arguments)
+    except LamppostError as caught:
+        error = caught
+    except Exception:  # a task answers with an error value: one failure must not take the pool with it
+        crash = traceback.format_exc()
+    return Report(key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
+
+
+def max_rss_mb() -> float:
+    """Peak memory of this process in MB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1024**2 if sys.platform == "darwin" else peak / 1024
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def process_pool(workers: int) -> Executor:
+    """Spawned workers of one thread each: results do not depend on their number, and forks inherit no locks."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
+
+
+def _start(parent: int) -> None:
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
+    threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)
+
+
+def _leave_with(parent: int) -> None:
+    """End this process when the one that started it is gone, killed or not."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,61 @@
+"""Where to look: windows on a grid or from a list."""
+
+from collections.abc import Sequence
+
+from pydantic import Field, model_validator
+
+from lamppost.core import Window
+from lamppost.errors import ConfigError
+from lamppost.spec import Spec
+
+__all__ = ["Grid", "windows"]
+
+
+class Grid(Spec):
+    """All signal regions [lo, lo + width) with `from` <= lo and lo + width <= `to`, in steps of `step`."""
+
+    start: float = Field(alias="from", description="lower edge of the first signal region, in the units of m")
+    stop: float = Field(alias="to", description="no signal region reaches beyond this mass")
+    width: float = Field(gt=0, description="width of every signal region")
+    step: float = Field(gt=0, description="distance between the lower edges of neighbouring signal regions")
+
+    @model_validator(mode="after")
+    def _holds_a_window(self) -> "Grid":
+        if self.start + self.width > self.stop * (1 + 1e-12):
+            msg = f"no window of width {self.width:g} fits between from = {self.start:g} and to = {self.stop:g}"
+            raise ValueError(msg)
+        return self
+
+    def regions(self) -> list[tuple[float, float]]:
+        """Lower and upper edge of every signal region."""
+        n = int((self.stop - self.start - self.width) / self.step * (1 + 1e-12) + 1e-9) + 1
+        return [(self.start + i * self.step, self.start + i * self.step + self.width) for i in range(n)]
+
+
+def windows(
+    regions: Grid | Sequence[tuple[float, float]], reach: float | None, fit_range: tuple[float, float]
+) -> list[Window]:
+    """The windows of a grid or list; `reach` of the sidebands defaults to each window's width.
+
+    Raises
+    ------
+    ConfigError
+        If a window is empty or listed twice, or it or its sidebands leave the fit range.
+    """
+    pairs = regions.regions() if isinstance(regions, Grid) else list(regions)
+    found = [Window(float(lo), float(hi), float(reach if reach is not None else hi - lo)) for lo, hi in pairs]
+    low, high = fit_range
+    for window in found:
+        if not window.hi > window.lo:
+            msg = f"scan.windows: window {window} is empty, expected lo < hi"
+            raise ConfigError(msg)
+        if window.lo < low or window.hi > high:
+            msg = f"scan.windows: window {window} lies outside the fit range [{low:g}, {high:g})"
+            raise ConfigError(msg)
+        if window.lo - window.reach < low - 1e-9 * low and window.hi + window.reach > high + 1e-9 * high:
+            msg = f"scan.sidebands: those of window {window} leave the fit range [{low:g}, {high:g}) on both sides"
+            raise ConfigError(msg)
+    if len(set(found)) < len(found):
+        msg = "scan.windows: a window is listed twice"
+        raise ConfigError(msg)
+    return found
