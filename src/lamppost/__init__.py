@@ -8,10 +8,10 @@ __version__ = "0.1.0"
 _HOME = {
     "Events": "lamppost.core",
     "LamppostError": "lamppost.errors",
+    "NullGenerator": "lamppost.simulate.null",
     "Window": "lamppost.core",
     "hunt": "lamppost.api",
     "io": "lamppost.io",
-    "null_sample": "lamppost.simulate.null",
     "stats": "lamppost.stats",
 }
 

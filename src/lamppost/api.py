@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lamppost.config import Search, load, parse
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, LamppostError
 from lamppost.io import read
 from lamppost.run import available_cores, check_events, run_hunt, spectrum_edges, write_file
 from lamppost.stats import ScanResult
@@ -49,15 +49,12 @@ def hunt(
     LamppostError
         One line that names the file, column, window or parameter at fault.
     """
-    import tomli_w
-
     search = _search(config)
     if workers is not None and workers < 1:
         msg = f"workers: expected at least 1, found {workers}"
         raise ConfigError(msg)
     folder = Path(out)
-    text = tomli_w.dumps(search.model_dump(mode="json", by_alias=True, exclude_none=True))
-    result = run_hunt(search, folder, workers=workers or available_cores(), config_text=text, quiet=quiet)
+    result = run_hunt(search, folder, workers=workers or available_cores(), quiet=quiet)
     if find_spec("matplotlib") and find_spec("mplhep"):
         report(folder, pdf=pdf)
     return result
@@ -73,7 +70,11 @@ def report(folder: "str | os.PathLike[str]", *, pdf: bool = False) -> Path:
     """Write (again) the HTML report of a finished run folder, and its figures as PDF if asked for."""
     from lamppost.report import write
 
-    return write(Path(folder), pdf=pdf)
+    try:
+        return write(Path(folder), pdf=pdf)
+    except OSError as error:
+        msg = f"{error.filename or folder}: the report cannot be written: {error.strerror or error}"
+        raise LamppostError(msg) from None
 
 
 def fit(
@@ -106,13 +107,16 @@ def fit(
     from lamppost.stats import Spectrum, bin_edges, scan
     from lamppost.stats import signal as signal_shape
 
+    for name, value in (("toys", toys), ("seed", seed)):
+        if value < 0:
+            msg = f"{name}: expected 0 or more, found {value}"
+            raise ConfigError(msg)
     shape = signal_shape({"kind": signal, "resolution": resolution, "width": width})
     background = {"kind": function} if sqrt_s is None else {"kind": function, "sqrt_s": sqrt_s}
-    found = read_spectrum(Path(spectrum), range=range, column=column)
+    found = read_spectrum(Path(spectrum), bins=bins, range=range, column=column)
     if isinstance(found, Masses):
         lo, hi = range or (float(found.m.min()), float(np.nextafter(found.m.max(), np.inf)))
-        edges = bin_edges(lo, hi, resolution, width=width) if bins is None else np.linspace(lo, hi, bins + 1)
-        binned = Spectrum.from_masses(found.m, edges)
+        binned = Spectrum.from_masses(found.m, bin_edges(lo, hi, resolution, width=width))
     else:
         binned = Spectrum(found.edges, found.counts)
     grid = None if masses is None else np.asarray(masses, dtype=np.float64)

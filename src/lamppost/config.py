@@ -2,6 +2,7 @@
 
 import tomllib
 from collections.abc import Sequence
+from glob import escape, has_magic
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,7 @@ from lamppost.search import Grid, windows
 from lamppost.spec import Spec, explain
 from lamppost.stats import Background, Signal
 
-__all__ = ["Fit", "Scan", "Search", "load", "load_kinds", "parse"]
+__all__ = ["Fit", "Scan", "Search", "load", "load_kinds", "parse", "rooted"]
 
 Regions = Grid | list[tuple[float, float]]
 
@@ -50,6 +51,14 @@ class Scan(Spec):
     decorrelate: Literal["quantile", "none"] | None = Field(
         None, description="conditional quantile map of every feature given m; default: what the method needs"
     )
+
+    @field_validator("windows")
+    @classmethod
+    def _somewhere(cls, value: Regions) -> Regions:
+        if not value:
+            msg = "expected at least one window"
+            raise ValueError(msg)
+        return value
 
     @field_validator("efficiency", mode="before")
     @classmethod
@@ -116,9 +125,11 @@ def _named_methods(table: dict[str, Any]) -> dict[str, Any]:
     if single is not None and "methods" in table:
         msg = "give either [method] or [methods.NAME], not both"
         raise ValueError(msg)
+    if isinstance(single, dict):
+        single = {"kind": "weak", **single}
     if single is not None:
-        kind = single if isinstance(single, str) else getattr(single, "kind", None) or dict(single).get("kind", "weak")
-        table["methods"] = {kind: {"kind": kind, **single} if isinstance(single, dict) else single}
+        method = Method.parse(single)
+        table["methods"] = {method.kind: method}
     return table
 
 
@@ -152,7 +163,7 @@ class Search(Spec):
 
     def validation_windows(self) -> list[Window]:
         """The windows that only test the procedure."""
-        return windows(self.scan.validation or [], self.scan.sidebands, self.fit.range)
+        return windows(self.scan.validation or [], self.scan.sidebands, self.fit.range, "scan.validation")
 
     def decorrelated(self, method: Method) -> bool:
         """Whether this method sees decorrelated features."""
@@ -169,13 +180,13 @@ def parse(table: dict[str, Any], where: str = "configuration") -> Search:
     """
     try:
         search = Search.model_validate(table)
+        search.claim_windows(), search.validation_windows()
     except ValidationError as error:
         msg = f"{where}: {explain(error)}"
         raise ConfigError(msg) from None
     except ConfigError as error:
         msg = f"{where}: {error}"
         raise ConfigError(msg) from None
-    search.claim_windows(), search.validation_windows()
     return search
 
 
@@ -189,18 +200,26 @@ def load(path: Path) -> Search:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         msg = f"{path}: cannot be read as TOML: {error}"
         raise ConfigError(msg) from None
-    return parse(_rooted(table, path.resolve().parent), str(path))
+    return parse(rooted(table, path.resolve().parent), str(path))
 
 
-def _rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+def rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """The table with absolute data paths, relative ones being relative to `folder`."""
     data = table.get("data")
     if not isinstance(data, dict) or "path" not in data:
         return table
     paths: Any = data["path"]
     if isinstance(paths, str):
-        rooted: Any = str(folder / paths)
+        absolute: Any = _absolute(paths, folder)
     elif isinstance(paths, Sequence) and all(isinstance(p, str) for p in paths):
-        rooted = [str(folder / p) for p in paths]
+        absolute = [_absolute(p, folder) for p in paths]
     else:
         return table
-    return {**table, "data": {**data, "path": rooted}}
+    return {**table, "data": {**data, "path": absolute}}
+
+
+def _absolute(path: str, folder: Path) -> str:
+    below = Path(path).expanduser()
+    if has_magic(path) and not (folder / below).exists():  # a glob; the folder's own name is none
+        return str(Path(escape(str(folder))) / below)
+    return str(folder / below)

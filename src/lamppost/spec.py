@@ -69,7 +69,7 @@ def make(role: type[R], value: Any) -> R:
     if isinstance(value, role):
         return value
     table = {"kind": value} if isinstance(value, str) else value
-    if not isinstance(table, Mapping) or "kind" not in table:
+    if not isinstance(table, Mapping) or not isinstance(table.get("kind"), str):
         msg = f"{role.role}: expected a table with a kind, found {value!r}"
         raise ConfigError(msg)
     known = role.registry if table["kind"] in role.registry else kinds(role)
@@ -84,13 +84,15 @@ def make(role: type[R], value: Any) -> R:
 
 def explain(error: ValidationError) -> str:
     """One line for the first thing pydantic found wrong, and how many more there are."""
-    first, *rest = error.errors()
-    where = ".".join(str(part) for part in first["loc"])
+    # of the branches of a union the one that got furthest says most
+    first, *rest = sorted(error.errors(), key=lambda found: -len(found["loc"]))
+    where = ".".join(part for part in map(str, first["loc"]) if "[" not in part)  # branches are no keys
     if first["type"] == "extra_forbidden":
         text = f"unknown key {where!r}"
     else:
         found = "" if first["type"] in ("missing", "value_error") else f", found {first['input']!r}"
-        text = f"{where}: {first['msg']}{found}" if where else f"{first['msg']}"
+        what = first["msg"].removeprefix("Value error, ") + found
+        text = f"{where}: {what}" if where else what
     return text + (f" (and {len(rest)} more)" if rest else "")
 
 

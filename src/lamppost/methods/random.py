@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lamppost.core import Array, Events, Method, Rng, Score, View, uniform_of
+from lamppost.errors import DataError
 
 __all__ = ["Random"]
 
@@ -32,3 +33,12 @@ class RandomScore:
     def to_json(self) -> str:
         """Kind and key."""
         return json.dumps({"schema": 1, "kind": "random", "key": self.key})
+
+    @classmethod
+    def from_json(cls, text: str) -> "RandomScore":
+        """Read back what `to_json` wrote."""
+        try:
+            return cls(int(json.loads(text)["key"]))
+        except (ValueError, KeyError, TypeError) as error:
+            msg = f"random score: damaged text ({error})"
+            raise DataError(msg) from None

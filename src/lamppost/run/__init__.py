@@ -5,6 +5,15 @@ from lamppost.run.graph import TaskCrash
 from lamppost.run.hunt import run_hunt
 from lamppost.run.plan import spectrum_edges
 from lamppost.run.tasks import check_events
-from lamppost.run.worker import available_cores
+from lamppost.run.worker import InlineExecutor, available_cores, process_pool
 
-__all__ = ["TaskCrash", "available_cores", "check_events", "run_hunt", "spectrum_edges", "write_file"]
+__all__ = [
+    "InlineExecutor",
+    "TaskCrash",
+    "available_cores",
+    "check_events",
+    "process_pool",
+    "run_hunt",
+    "spectrum_edges",
+    "write_file",
+]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lamppost.errors import LamppostError
 
-__all__ = ["Store", "provenance", "write_file"]
+__all__ = ["Store", "not_written", "provenance", "remove_parts", "write_file"]
 
 _LIBRARIES = ("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm")
 
@@ -53,12 +53,23 @@ def write_file(path: Path, content: bytes) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        msg = f"{path}: cannot be written: {error.strerror}; what is finished is kept, start again to go on"
-        raise LamppostError(msg) from None
+        raise not_written(path, error) from None
+
+
+def not_written(path: Path, error: OSError) -> LamppostError:
+    """What to tell the user of a full disk or a folder without permission."""
+    why = error.strerror or error
+    return LamppostError(f"{path}: cannot be written: {why}; what is finished is kept, start again to go on")
+
+
+def remove_parts(folder: Path) -> None:
+    """Remove what a killed process left half-written."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
 
 
 class Store:
-    """A folder of artefacts: arrays as parquet with page checksums, tables as JSON with their own hash."""
+    """A folder of artefacts: arrays as parquet, tables as JSON, both with a hash of what they hold."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -67,11 +78,6 @@ class Store:
         """Where the artefact of that key is."""
         return self.folder / key
 
-    def clean(self) -> None:
-        """Remove what a killed process left half-written."""
-        for part in self.folder.glob(".*.part"):
-            part.unlink(missing_ok=True)
-
     def write_json(self, key: str, value: Any) -> None:
         """Store plain values."""
         text = json.dumps(value, sort_keys=True)
@@ -79,7 +85,7 @@ class Store:
         write_file(self.path(key), json.dumps(wrapped, sort_keys=True).encode())
 
     def read_json(self, key: str) -> Any:
-        """What `write_json` stored; ValueError if the file was damaged, FileNotFoundError if there is none."""
+        """What `write_json` stored; an exception of some sort if the file was damaged."""
         wrapped = json.loads(self.path(key).read_bytes())
         text = json.dumps(wrapped["value"], sort_keys=True)
         if sha256(text.encode()).hexdigest() != wrapped["sha256"]:
@@ -93,17 +99,19 @@ class Store:
         import pyarrow.parquet as pq
 
         columns = {name: pa.array(a) if a.ndim == 1 else _rows(a) for name, a in arrays.items()}
-        table = pa.table(columns).replace_schema_metadata({"about": json.dumps(about, sort_keys=True)})
+        text = json.dumps(about, sort_keys=True)
+        # the checksums of parquet cover its pages, not names and types
+        table = pa.table(columns).replace_schema_metadata({"about": text, "sha256": _hash_of(arrays, text)})
         sink = pa.BufferOutputStream()
         # scores and features hardly compress; a dictionary would only cost time
-        pq.write_table(table, sink, use_dictionary=False, compression="zstd", write_page_checksum=True)
+        pq.write_table(table, sink, use_dictionary=False, compression="zstd")
         write_file(self.path(key), sink.getvalue().to_pybytes())
 
     def read_arrays(self, key: str) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
-        """What `write_arrays` stored; ValueError or OSError if the file was damaged."""
+        """What `write_arrays` stored; an exception of some sort if the file was damaged."""
         import pyarrow.parquet as pq
 
-        table = pq.read_table(self.path(key), page_checksum_verification=True, memory_map=False)
+        table = pq.read_table(self.path(key), memory_map=False)
         arrays = {}
         for name in table.column_names:
             column = table[name].combine_chunks()
@@ -111,7 +119,11 @@ class Store:
                 arrays[name] = np.asarray(column.flatten()).reshape(len(column), column.type.list_size)
             else:
                 arrays[name] = np.asarray(column)
-        return arrays, json.loads(table.schema.metadata[b"about"])
+        text = table.schema.metadata[b"about"].decode()
+        if _hash_of(arrays, text) != table.schema.metadata[b"sha256"].decode():
+            msg = f"{self.path(key)}: content does not match its hash"
+            raise ValueError(msg)
+        return arrays, json.loads(text)
 
     def intact(self, key: str) -> bool:
         """Whether the artefact exists and is whole; a damaged one is removed, to be made again."""
@@ -119,10 +131,18 @@ class Store:
             return False
         try:
             self.read_json(key) if key.endswith(".json") else self.read_arrays(key)
-        except (ValueError, OSError, KeyError, TypeError):
+        except Exception:  # readers make anything of damaged bytes
             self.path(key).unlink(missing_ok=True)
             return False
         return True
+
+
+def _hash_of(arrays: Mapping[str, NDArray[Any]], about: str) -> str:
+    content = sha256(about.encode())
+    for name, array in arrays.items():
+        content.update(json.dumps([name, array.dtype.str, array.shape]).encode())
+        content.update(np.ascontiguousarray(array).data)
+    return content.hexdigest()
 
 
 def _rows(array: NDArray[Any]) -> Any:

@@ -7,8 +7,7 @@ import numpy as np
 
 from lamppost import __version__
 from lamppost.config import Search
-from lamppost.errors import LamppostError
-from lamppost.run.artefacts import Store, provenance
+from lamppost.run.artefacts import Store, not_written, provenance
 from lamppost.run.plan import Looked, Plan
 from lamppost.run.tasks import load_events, merged_scores
 from lamppost.search import Predictability
@@ -158,5 +157,4 @@ def write_scores(path: Path, plan: Plan, store: Store) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        msg = f"{path}: cannot be written: {error.strerror or error}; what is finished is kept, start again to go on"
-        raise LamppostError(msg) from None
+        raise not_written(path, error) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lamppost.run.artefacts import Store
-from lamppost.run.worker import Report, TaskFunction, execute
+from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute
 
 __all__ = ["Task", "TaskCrash", "run_graph"]
 
@@ -80,11 +80,11 @@ def run_graph(
             broken = [lost for future in ended if (lost := _collect(future, state, finished))]
             if broken:
                 executor.shutdown(wait=False, cancel_futures=True)
-                executor = make_executor()
                 again = [*broken, *state.running.values()]
                 state.running.clear()
                 _count_losses(again, state)
                 waiting[:0] = again
+                executor = make_executor()
     except BaseException:  # Ctrl-C included: leave no worker behind
         stop(executor)
         raise
@@ -101,7 +101,8 @@ def stop(executor: Executor) -> None:
 
 def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":
     try:
-        return executor.submit(execute, store.folder, task.function, task.key, task.arguments)
+        with ctrl_c_held():  # a pool starts workers when it has something to do
+            return executor.submit(execute, store.folder, task.function, task.key, task.arguments)
     except BrokenProcessPool as error:
         lost: Future[Report] = Future()
         lost.set_exception(error)
@@ -116,7 +117,7 @@ def _collect(future: "Future[Report]", state: _State, finished: Callable[[Task, 
     except BrokenProcessPool:
         return task
     if report.error is not None:
-        raise report.error
+        raise type(report.error)(f"{task.label}: {report.error}")
     if report.crash is not None:
         msg = f"{task.label} failed:\n{report.crash}"
         raise TaskCrash(msg)

@@ -2,14 +2,18 @@
 
 import json
 import time
+from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from lamppost.config import Search
+import tomli_w
+
+from lamppost.config import Search, rooted
 from lamppost.errors import LamppostError
-from lamppost.run.artefacts import Store, provenance, write_file
+from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
 from lamppost.run.collect import result_of, write_scores
 from lamppost.run.graph import Task, run_graph
 from lamppost.run.plan import plan
@@ -37,8 +41,17 @@ class _Costs:
         self.rss_mb[report.pid] = max(self.rss_mb.get(report.pid, 0.0), report.rss_mb)
 
 
-def run_hunt(search: Search, out: Path, *, workers: int, config_text: str, quiet: bool = False) -> dict[str, Any]:
+def run_hunt(
+    search: Search,
+    out: Path,
+    *,
+    workers: int,
+    quiet: bool = False,
+    make_executor: Callable[[], Executor] | None = None,
+) -> dict[str, Any]:
     """Run what is not done yet and write `result.json`, `details.json`, `scores.parquet` and `config.toml`.
+
+    Tasks go to `make_executor()`; default: a pool of `workers` processes.
 
     Returns the result. A run that was interrupted, or whose configuration changed, redoes only what is missing.
 
@@ -50,8 +63,11 @@ def run_hunt(search: Search, out: Path, *, workers: int, config_text: str, quiet
     start, cpu = time.monotonic(), time.process_time()
     planned = plan(search)  # before anything is written: a wrong path or window leaves no folder behind
     store = Store(_folder(out))
-    store.clean()
-    write_file(out / "config.toml", config_text.encode())
+    remove_parts(out)
+    remove_parts(store.folder)
+    (out / "result.json").unlink(missing_ok=True)  # it would be that of another configuration, perhaps
+    table = rooted(search.model_dump(mode="json", by_alias=True, exclude_none=True), Path.cwd())
+    write_file(out / "config.toml", tomli_w.dumps(table).encode())
     costs = _Costs()
     with Progress(planned.tasks, out / "log.jsonl", quiet=quiet) as progress:
         progress.event("start", seed=search.seed, workers=workers, tasks=len(planned.tasks), versions=provenance())
@@ -60,7 +76,7 @@ def run_hunt(search: Search, out: Path, *, workers: int, config_text: str, quiet
             costs.add(task, report)
             progress.finished(task, report)
 
-        make = partial(process_pool, workers)
+        make = make_executor or partial(process_pool, workers)
         run_graph(planned.tasks, store, make, in_flight=workers + 1, finished=finished)
         result, details = result_of(search, planned, store)
         write_scores(out / "scores.parquet", planned, store)

@@ -10,7 +10,7 @@ from lamppost.core import Array, Events, Window
 from lamppost.run.artefacts import Store
 from lamppost.run.tasks import load_events, merged_scores, plain
 from lamppost.search import Flatness, kept_fraction_flatness, seed_of
-from lamppost.stats import Background, ScanResult, Signal, Spectrum, joint_scan
+from lamppost.stats import Background, ScanResult, Signal, Spectrum, fit_background, joint_scan, mass_grid
 
 __all__ = ["measure_inclusive", "measure_window", "validate_window"]
 
@@ -45,6 +45,7 @@ def measure_window(
         background=function,
         signal=signal,
         n_parameters=n_parameters,
+        at_least=inclusive_order(everything, edges, function) if n_parameters is None else None,
         window=region,
         toys=toys,
         seed=seed_of(seed, "toys", name, window.lo, window.hi, window.reach),
@@ -118,7 +119,8 @@ def measure_inclusive(
         background=function,
         signal=signal,
         n_parameters=n_parameters,
-        window=region,
+        # nothing is masked where the order is chosen: without all windows at once no order could be told from another
+        masses=mass_grid(spectrum, signal, region),
         toys=toys,
         seed=seed_of(seed, "toys", "inclusive", *region),
     )
@@ -132,6 +134,15 @@ def measure_inclusive(
         "p_global_method": joint.p_global_method,
     }
     store.write_json(key, {"row": row, "details": curves(best, edges, signal)})
+
+
+def inclusive_order(events: Events, edges: Array, function: Background) -> int:
+    """The number of parameters that the spectrum of all events needs, by F-test.
+
+    The kept events have the same shape, but a hundred times fewer of them cannot tell: an F-test on them alone picks
+    too stiff a function, and what it cannot follow looks like a signal of up to one sigma.
+    """
+    return fit_background(Spectrum.from_masses(events.m, edges, events.w), function).n_parameters
 
 
 def validate_window(

@@ -1,6 +1,8 @@
 """What a user sees of a run (stderr) and what the run remembers of itself (log.jsonl)."""
 
+import errno
 import json
+import os
 import sys
 import time
 from collections.abc import Sequence
@@ -9,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from lamppost.run.artefacts import not_written
 from lamppost.run.graph import Task
 from lamppost.run.worker import Report
 
@@ -51,10 +54,16 @@ class Progress:
             self._bar.stop()
 
     def event(self, what: str, **facts: Any) -> None:
-        """Append a line to the log."""
+        """Append a line to the log, whole or not at all."""
         line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "event": what, **facts}
-        with self._log.open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+        try:
+            with self._log.open("ab", buffering=0) as log:
+                before, text = log.tell(), (json.dumps(line) + "\n").encode()
+                if log.write(text) < len(text):
+                    log.truncate(before)
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise not_written(self._log, error) from None
 
     def finished(self, task: Task, report: Report | None) -> None:
         """Count a task that was run, or found done by an earlier run."""
@@ -72,11 +81,12 @@ class Progress:
         left = self._total - done
         spent = time.monotonic() - self._start
         eta = f"ETA {_clock(spent * left / self._made)}" if self._made > 0 else ""
+        tenths = int(10 * done / self._total + 1e-9)
         if self._bar is not None:
             self._bar.update(self._id, completed=done, description=label, eta=eta)
-        elif not self._quiet and int(10 * done / self._total) > self._told:
-            self._told = int(10 * done / self._total)
-            sys.stderr.write(f"{self._told * 10:3d} % after {_clock(spent)}, {eta}: {label}\n")
+        elif not self._quiet and tenths > self._told:
+            self._told = tenths
+            sys.stderr.write(f"{tenths * 10:3d} % after {_clock(spent)}{', ' if eta else ''}{eta}: {label}\n")
             sys.stderr.flush()
 
 

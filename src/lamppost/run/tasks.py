@@ -97,15 +97,17 @@ def train_fold(
 ) -> None:
     """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
 
-    Fold k tests, k + 1 calibrates, the others train; the decorrelation map is learnt on the training folds too. Stores
-    the aligned scores of the fold's events, in their order.
+    Fold k tests, k + 1 calibrates, the others train. Training events are decorrelated by a map learnt on them, scored
+    events by one learnt on fold k + 1: a classifier finds the errors that its map makes inside the region, and with one
+    map for both the scored events of the region would share these errors and pass the cut too often (by 8 % at 10 %
+    kept, 33,000 training events). Stores the aligned scores of the fold's events, in their order.
     """
     everything, _, _ = load_events(store, events)
     of = fold_of(everything.id, folds)
     calibrating = (fold + 1) % folds
-    train = everything[(of != fold) & (of != calibrating)]
-    transform = QuantileMap.fit(train, window) if decorrelate else _as_they_are
-    seen = transform(train)
+    train, calibrate = everything[(of != fold) & (of != calibrating)], everything[of == calibrating]
+    seen = QuantileMap.fit(train, window)(train) if decorrelate else train
+    transform = QuantileMap.fit(calibrate, window) if decorrelate else _as_they_are
     view = View(seen[window.inside(train.m)], seen[window.beside(train.m)], window)
     name = [window.lo, window.hi, window.reach, method.model_dump(mode="json"), folds, fold]
     score = method.fit(view, np.random.default_rng(seed_of(seed, "train", *name)))
@@ -117,7 +119,7 @@ def train_fold(
         spacing = 1e-9 * (float(np.abs(values).max(initial=0.0)) + 1e-30)
         return np.asarray(values + spacing * uniform_of(part.id, tie))
 
-    background = everything[(of == calibrating) & window.beside(everything.m)]
+    background = calibrate[window.beside(calibrate.m)]
     calibration = Calibration.fit(raw(background), background.w)
     tested = everything[of == fold]
     store.write_arrays(key, {"score": calibration(raw(tested))}, {"fold": fold, "n_train": len(train)})

@@ -7,8 +7,9 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -17,7 +18,16 @@ from typing import Any
 from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store
 
-__all__ = ["Report", "TaskFunction", "available_cores", "execute", "max_rss_mb", "process_pool"]
+__all__ = [
+    "InlineExecutor",
+    "Report",
+    "TaskFunction",
+    "available_cores",
+    "ctrl_c_held",
+    "execute",
+    "max_rss_mb",
+    "process_pool",
+]
 
 TaskFunction = Callable[..., None]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -59,14 +69,39 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+class InlineExecutor(Executor):
+    """Runs every task at once in this process: for pseudo-experiments that are themselves spread over processes."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        """Call `fn` and return its outcome as a finished future."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
 def process_pool(workers: int) -> Executor:
     """Spawned workers of one thread each: results do not depend on their number, and forks inherit no locks."""
     return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
 
 
+@contextmanager
+def ctrl_c_held() -> Iterator[None]:
+    """Hold SIGINT back; processes started meanwhile never see it, for Ctrl-C is the main process's to handle.
+
+    A worker that ignored it in its initialiser only would die of it, with a traceback, while it still imports.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start(parent: int) -> None:
     os.environ.update(dict.fromkeys(_THREADS, "1"))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the main process's to handle
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     import pyarrow as pa
 

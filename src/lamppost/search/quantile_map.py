@@ -5,16 +5,21 @@ in slices of m outside the signal region, each quantile is smoothed as a polynom
 interpolated across the region. Where nothing but background is, z then carries no trace of m feature by feature, and
 a classifier of region against sidebands cannot find "the middle of m". What several features together say about m
 remains: `mass_r2` measures it.
+
+Quantiles of counts jump with m, and a pile-up holds many of them at once: no polynomial follows that. A feature with
+values that repeat is first spread into a continuous one, each tied value over its own range of probability.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr
+from scipy.special import ndtr, ndtri
 
 from lamppost.core import Array, Events, Window, uniform_of
 from lamppost.errors import DataError
+from lamppost.search.selection import mid_sums, rising
 
 __all__ = ["QuantileMap"]
 
@@ -23,14 +28,45 @@ _LIMIT = 6.0  # z beyond the followed quantiles is extrapolated linearly in x, t
 _DEGREE = 3
 _PER_SLICE = 1500
 _CELLS = 48
+_TIED = 0.002  # a value that this part of the events shares, and no fewer than _TIES of them, is a tie
+_TIES = 5
+_SPREAD = 1 << 32  # keys of the draws that spread ties
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Spreads tied values: the ascending values of all events (n,) and the part of their weight up to each (n + 1,)."""
+
+    values: Array
+    below: Array
+
+    @classmethod
+    def fit(cls, x: Array, w: Array) -> "Spread | None":
+        """Learn where ties lie among x (n,) with weights (n,); None where no value is shared by many."""
+        if np.unique(x, return_counts=True)[1].max() < max(_TIED * len(x), _TIES):
+            return None
+        order = np.argsort(x, kind="stable")
+        below = rising(np.concatenate([[0.0], np.cumsum(w[order])]))
+        return cls(x[order], below / below[-1]) if below[-1] > 0 else None
+
+    def __call__(self, x: Array, draw: Array) -> Array:
+        """Normal scores (n,) of x; `draw` (n,) in [0, 1) says where inside a tie."""
+        low, high = (self.below[np.searchsorted(self.values, x, side)] for side in ("left", "right"))
+        half = 0.5 / len(self.values)
+        spread: Array = ndtri(np.clip(low + draw * (high - low), half, 1 - half))
+        return spread
 
 
 @dataclass(frozen=True)
 class QuantileMap:
-    """Curves x_q(m) of every feature on a grid of ln m: `t` (cells + 1,), `curves` (d, cells + 1, quantiles)."""
+    """Curves x_q(m) of every feature on a grid of ln m: `t` (cells + 1,), `curves` (d, cells + 1, quantiles).
+
+    `spreads` (d,): how the ties of a feature are spread beforehand, None where it has none.
+    """
 
     t: Array
     curves: Array
+    spreads: tuple[Spread | None, ...]
 
     @classmethod
     def fit(cls, events: Events, window: Window) -> "QuantileMap":
@@ -50,11 +86,12 @@ class QuantileMap:
         slices = np.array_split(order, int(np.clip(len(order) // _PER_SLICE, 4, 40)))
         centre = np.array([log_m[rows].mean() for rows in slices])
         t = np.linspace(centre[0], centre[-1], _CELLS + 1)
+        spreads = tuple(Spread.fit(x, outside.w) for x in outside.x.T.astype(np.float64))
         curves = [
             _smooth(np.stack([_quantiles(x[rows], outside.w[rows]) for rows in slices]), centre, t)
-            for x in outside.x.T.astype(np.float64)
+            for x in _continuous(outside, spreads)
         ]
-        return cls(t, np.stack(curves))
+        return cls(t, np.stack(curves), spreads)
 
     def __call__(self, events: Events) -> Events:
         """The same events with decorrelated features (n, d)."""
@@ -64,10 +101,8 @@ class QuantileMap:
         bounds = np.searchsorted(cell[order], np.arange(len(self.t)))
         fraction = position - cell
         z = np.empty(events.x.shape, np.float32)
-        for j in range(events.x.shape[1]):
-            x, curves = events.x[:, j].astype(np.float64), self.curves[j]
-            # one draw per event and feature places tied values (counts, pile-ups at zero) inside their quantile range
-            tie = uniform_of(events.id, j)
+        for j, x in enumerate(_continuous(events, self.spreads)):
+            curves, tie = self.curves[j], uniform_of(events.id, j)
             for i in range(len(self.t) - 1):
                 rows = order[bounds[i] : bounds[i + 1]]
                 if len(rows):
@@ -76,10 +111,16 @@ class QuantileMap:
         return events.with_x(z)
 
 
+def _continuous(events: Events, spreads: tuple[Spread | None, ...]) -> Iterator[Array]:
+    """Every feature (n,), ties spread by a draw that only the event's id and the feature decide."""
+    for j, spread in enumerate(spreads):
+        x = events.x[:, j].astype(np.float64)
+        yield x if spread is None else spread(x, uniform_of(events.id, _SPREAD + j))
+
+
 def _quantiles(x: Array, w: Array) -> Array:
     order = np.argsort(x, kind="stable")
-    level = np.cumsum(np.maximum(w[order], 0.0))
-    level = (level - 0.5 * level[-1] / len(level)) / level[-1] if level[-1] > 0 else np.linspace(0, 1, len(x))
+    level = mid_sums(w[order]) / w.sum() if w.sum() > 0 else np.linspace(0, 1, len(x))
     quantiles: Array = np.interp(ndtr(_NORMAL), level, x[order])
     return quantiles
 

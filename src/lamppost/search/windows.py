@@ -29,13 +29,19 @@ class Grid(Spec):
     def regions(self) -> list[tuple[float, float]]:
         """Lower and upper edge of every signal region."""
         n = int((self.stop - self.start - self.width) / self.step * (1 + 1e-12) + 1e-9) + 1
-        return [(self.start + i * self.step, self.start + i * self.step + self.width) for i in range(n)]
+        below = [self.start + i * self.step for i in range(n)]
+        return [(lo, min(lo + self.width, self.stop)) for lo in below]  # rounding must not carry the last beyond
 
 
 def windows(
-    regions: Grid | Sequence[tuple[float, float]], reach: float | None, fit_range: tuple[float, float]
+    regions: Grid | Sequence[tuple[float, float]],
+    reach: float | None,
+    fit_range: tuple[float, float],
+    key: str = "scan.windows",
 ) -> list[Window]:
     """The windows of a grid or list; `reach` of the sidebands defaults to each window's width.
+
+    `key` is what the configuration calls them.
 
     Raises
     ------
@@ -47,15 +53,15 @@ def windows(
     low, high = fit_range
     for window in found:
         if not window.hi > window.lo:
-            msg = f"scan.windows: window {window} is empty, expected lo < hi"
+            msg = f"{key}: window {window} is empty, expected lo < hi"
             raise ConfigError(msg)
         if window.lo < low or window.hi > high:
-            msg = f"scan.windows: window {window} lies outside the fit range [{low:g}, {high:g})"
+            msg = f"{key}: window {window} lies outside the fit range [{low:g}, {high:g})"
             raise ConfigError(msg)
         if window.lo - window.reach < low - 1e-9 * low and window.hi + window.reach > high + 1e-9 * high:
             msg = f"scan.sidebands: those of window {window} leave the fit range [{low:g}, {high:g}) on both sides"
             raise ConfigError(msg)
     if len(set(found)) < len(found):
-        msg = "scan.windows: a window is listed twice"
+        msg = f"{key}: a window is listed twice"
         raise ConfigError(msg)
     return found

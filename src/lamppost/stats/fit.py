@@ -115,9 +115,11 @@ def unmasked(spectrum: Spectrum, masked: tuple[float, float] | None) -> NDArray[
     return (spectrum.edges[1:] <= masked[0]) | (spectrum.edges[:-1] >= masked[1])
 
 
-def orders(family: Background, n_parameters: int | None, bins: int) -> tuple[int, int]:
+def orders(family: Background, n_parameters: int | None, bins: int, at_least: int | None = None) -> tuple[int, int]:
     """Lowest and highest number of parameters to try in so many bins; FitError if there is none."""
     lowest, highest = family.min_parameters, family.max_parameters
+    if at_least is not None:  # as many as the bins can bear
+        lowest = max(lowest, min(at_least, highest, bins - 1))
     if n_parameters is not None:
         if not lowest <= n_parameters <= highest:
             msg = f"{family.kind}: {lowest} to {highest} parameters, not {n_parameters}"
@@ -129,11 +131,13 @@ def orders(family: Background, n_parameters: int | None, bins: int) -> tuple[int
     return lowest, min(highest, bins - 1)
 
 
-def fit_model(model: Model, n_parameters: int | None, bins: NDArray[np.bool_]) -> BackgroundFit:
+def fit_model(
+    model: Model, n_parameters: int | None, bins: NDArray[np.bool_], at_least: int | None = None
+) -> BackgroundFit:
     """Fit the model in the given bins and describe the result in the family's own parameters."""
     from lamppost.stats import kernel
 
-    lowest, highest = orders(model.family, n_parameters, int(bins.sum()))
+    lowest, highest = orders(model.family, n_parameters, int(bins.sum()), at_least)
     part = model.keep(bins)
     if not part.n.sum() > 0.0:
         msg = "spectrum: no events outside the masked window, nothing to fit"

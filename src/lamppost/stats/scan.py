@@ -28,6 +28,7 @@ def scan(
     background: object = "dijet",
     signal: object = "crystal_ball",
     n_parameters: int | None = None,
+    at_least: int | None = None,
     masses: Array | None = None,
     window: tuple[float, float] | None = None,
     toys: int = 10000,
@@ -37,11 +38,11 @@ def scan(
 
     The signal-plus-background fit covers the whole range, nothing masked. With `window` = (lo, hi) the hypotheses are
     those inside it, and the order of the background is chosen with the window masked. `background` and `signal` are
-    kind names, tables or specs; `masses` (k,) defaults to steps of a sixth of the resolution (`mass_grid`). The global
-    p-value is the chance of a larger z anywhere in the scan, from at most `toys` toys of the fitted background; each
-    repeats the F-test (unless `n_parameters` is given), the background fit and all signal fits. Toys stop early once
-    400 of them exceed the data, and where fewer than 10 do the tail is extrapolated: `p_global_method` says what was
-    done. The result depends on `seed` alone, to the last bit.
+    kind names, tables or specs; `masses` (k,) defaults to steps of a sixth of the resolution (`mass_grid`). The F-test
+    starts from `at_least` parameters. The global p-value is the chance of a larger z anywhere in the scan, from at most
+    `toys` toys of the fitted background; each repeats the F-test (unless `n_parameters` is given), the background fit
+    and all signal fits. Toys stop early once 400 of them exceed the data, and where fewer than 10 do the tail is
+    extrapolated: `p_global_method` says what was done. The result depends on `seed` alone, to the last bit.
 
     Raises
     ------
@@ -56,6 +57,7 @@ def scan(
         background=background,
         signal=signal,
         n_parameters=n_parameters,
+        at_least=at_least,
         masses=masses,
         window=window,
         toys=toys,
@@ -70,6 +72,7 @@ def joint_scan(
     background: object = "dijet",
     signal: object = "crystal_ball",
     n_parameters: int | None = None,
+    at_least: int | None = None,
     masses: Array | None = None,
     window: tuple[float, float] | None = None,
     toys: int = 10000,
@@ -91,7 +94,7 @@ def joint_scan(
     family, shape = parse_background(background), parse_signal(signal)
     grid = mass_grid(spectra[0], shape, window) if masses is None else inside(np.asarray(masses, dtype=float), window)
     bins = unmasked(spectra[0], window)
-    searches = [prepare(spectrum, family, shape, grid, bins, n_parameters) for spectrum in spectra]
+    searches = [prepare(spectrum, family, shape, grid, bins, n_parameters, at_least) for spectrum in spectra]
     observed = max(search.largest for search in searches)
     root = seed_sequence(seed)
 

@@ -93,6 +93,7 @@ def prepare(
     masses: Array,
     bins: NDArray[np.bool_],
     n_parameters: int | None,
+    at_least: int | None = None,
 ) -> Search:
     """Fit the data: the order in `bins` (n,), then background and signals of all `masses` in all bins.
 
@@ -102,12 +103,12 @@ def prepare(
         If there is nothing to fit, or a background fit does not converge.
     """
     model = build(spectrum, family)
-    background = converged(fit_model(model, n_parameters, bins))
+    background = converged(fit_model(model, n_parameters, bins, at_least))
     size = background.n_parameters
     null = converged(fit_model(model, size, np.ones_like(bins)))
     model = build(spectrum, family, nodes_needed(model, null.parameters))
     fractions = np.array([shape.fractions(spectrum.edges, float(mass)) for mass in masses]) / spectrum.scale
-    lowest, highest = orders(family, n_parameters, int(bins.sum()))
+    lowest, highest = orders(family, n_parameters, int(bins.sum()), at_least)
     starts = np.zeros((highest + 1, model.basis.shape[1]))
     for order in range(lowest, highest + 1):
         fit = null if order == size else fit_model(model, order, np.ones_like(bins))

@@ -1,0 +1,22 @@
+"""What several test modules share."""
+
+from pathlib import Path
+
+import pytest
+
+import lamppost
+from small_hunt import write_hunt
+
+
+@pytest.fixture(scope="session")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The configuration of the small hunt, its events beside it."""
+    return write_hunt(tmp_path_factory.mktemp("small"))
+
+
+@pytest.fixture(scope="session")
+def finished(config: Path) -> Path:
+    """The run folder of the small hunt, finished without a disturbance. Do not write into it."""
+    out = config.parent / "run"
+    lamppost.hunt(config, out, workers=2, quiet=True)
+    return out

@@ -1,0 +1,214 @@
+"""The graph of tasks on executors of every sort: order, errors, lost workers, interruption."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lamppost.errors import DataError, LamppostError
+from lamppost.run.artefacts import Store
+from lamppost.run.graph import Task, TaskCrash, run_graph
+from lamppost.run.worker import InlineExecutor, Report, process_pool
+
+
+class Pool(Executor):
+    """Threads that stand for processes; the submissions numbered in `fatal` take the whole pool with them."""
+
+    def __init__(self, shared: "Pools") -> None:
+        self.shared, self.threads = shared, ThreadPoolExecutor(4)
+        self.broken, self.stopped, self.running = False, False, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        assert not self.stopped
+        if self.broken:
+            raise BrokenProcessPool("broken")
+        self.shared.submitted += 1
+        if self.shared.fatal(self.shared.submitted, args[2]):
+            self.broken = True
+            lost: Future[Any] = Future()
+            lost.set_exception(BrokenProcessPool("a worker died"))
+            return lost
+        return self.threads.submit(self.counted, fn, *args, **kwargs)
+
+    def counted(self, fn: Callable[..., Any], *args: Any) -> Any:
+        with self.shared.lock:
+            self.running += 1
+            self.shared.most = max(self.shared.most, self.running)
+        try:
+            return fn(*args)
+        finally:
+            with self.shared.lock:
+                self.running -= 1
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.stopped = True
+        self.threads.shutdown(wait=wait, cancel_futures=cancel_futures)
+
+
+class Pools:
+    """Makes pools, and remembers them."""
+
+    def __init__(self, fatal: Callable[[int, str], bool] = lambda number, key: False) -> None:
+        self.fatal, self.lock = fatal, threading.Lock()
+        self.made: list[Pool] = []
+        self.submitted = self.most = 0
+
+    def __call__(self) -> Executor:
+        self.made.append(Pool(self))
+        return self.made[-1]
+
+
+def add(store: Store, key: str, *, value: int, inputs: tuple[str, ...] = (), pause: float = 0.0) -> None:
+    time.sleep(pause)
+    store.write_json(key, value + sum(store.read_json(name) for name in inputs))
+
+
+def bad_column(store: Store, key: str) -> None:
+    raise DataError("no column 'x'")
+
+
+def bug(store: Store, key: str) -> None:
+    raise ZeroDivisionError("a bug")
+
+
+def task(key: str, *needs: str, value: int = 1, pause: float = 0.0) -> Task:
+    return Task(key, "add", f"adding {key}", add, {"value": value, "inputs": needs, "pause": pause}, needs)
+
+
+def diamond() -> list[Task]:
+    """Later tasks first: the order of the list must not matter."""
+    return [
+        task("end.json", "left.json", "right.json"),
+        task("left.json", "start.json", value=10),
+        task("right.json", "start.json", value=20, pause=0.05),
+        task("start.json", value=100),
+    ]
+
+
+def run(
+    tasks: list[Task], folder: Path, pools: Callable[[], Executor], *, in_flight: int = 3
+) -> list[tuple[str, bool]]:
+    """Which tasks ended in which order, and whether they were found done."""
+    ended: list[tuple[str, bool]] = []
+
+    def finished(task: Task, report: Report | None) -> None:
+        assert report is None or (report.key, report.error, report.crash) == (task.key, None, None)
+        ended.append((task.key, report is None))
+
+    run_graph(tasks, Store(folder), pools, in_flight=in_flight, finished=finished)
+    return ended
+
+
+def test_dependencies_come_first(tmp_path: Path) -> None:
+    ended = run(diamond(), tmp_path, Pools())
+    assert ended == [("start.json", False), ("left.json", False), ("right.json", False), ("end.json", False)]
+    assert Store(tmp_path).read_json("end.json") == 231
+
+
+def test_real_processes_and_no_processes_do_the_same(tmp_path: Path) -> None:
+    for name, make in (("pool", lambda: process_pool(2)), ("inline", InlineExecutor)):
+        (tmp_path / name).mkdir()
+        run(diamond(), tmp_path / name, make)
+        assert Store(tmp_path / name).read_json("end.json") == 231
+
+
+def test_what_is_there_is_found(tmp_path: Path) -> None:
+    run(diamond(), tmp_path, Pools())
+    (tmp_path / "left.json").unlink()
+    ended = run(diamond(), tmp_path, Pools())
+    assert sorted(ended) == [("end.json", True), ("left.json", False), ("right.json", True), ("start.json", True)]
+
+
+def test_nothing_to_do_starts_no_pool(tmp_path: Path) -> None:
+    run(diamond(), tmp_path, Pools())
+    pools = Pools()
+    assert all(found for _, found in run(diamond(), tmp_path, pools))
+    assert run([], tmp_path, pools) == []
+    assert not pools.made
+
+
+@pytest.mark.parametrize("in_flight", [1, 2])
+def test_few_tasks_are_in_flight(tmp_path: Path, in_flight: int) -> None:
+    pools = Pools()
+    run([task(f"{i}.json", pause=0.01) for i in range(12)], tmp_path, pools, in_flight=in_flight)
+    assert pools.most == in_flight
+    assert len(pools.made) == 1
+    assert pools.made[0].stopped
+
+
+def test_an_error_of_the_user_stops_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+    pools = Pools()
+    tasks = [
+        task("first.json"),
+        Task("bad.parquet", "read", "reading events", bad_column, {}, ("first.json",)),
+        task("never.json", "bad.parquet"),
+    ]
+    with pytest.raises(DataError, match=r"^reading events: no column 'x'$"):
+        run(tasks, tmp_path, pools)
+    assert [path.name for path in tmp_path.iterdir()] == ["first.json"]
+    assert pools.made[0].stopped
+
+
+def test_a_bug_is_shown_with_its_traceback(tmp_path: Path) -> None:
+    pools = Pools()
+    with pytest.raises(
+        TaskCrash, match=r"(?s)^dividing failed:\nTraceback.*in bug.*ZeroDivisionError: a bug"
+    ) as caught:
+        run([Task("a.json", "read", "dividing", bug, {})], tmp_path, pools)
+    assert not isinstance(caught.value, LamppostError)
+    assert pools.made[0].stopped
+    assert pools.submitted == 1  # what fails in the same way each time is not tried again
+
+
+@pytest.mark.parametrize("fatal", [1, 2, 4])
+def test_tasks_lost_with_their_worker_are_done_again(tmp_path: Path, fatal: int) -> None:
+    pools = Pools(lambda number, key: number == fatal)
+    ended = run(diamond(), tmp_path, pools)
+    assert sorted(key for key, _ in ended) == ["end.json", "left.json", "right.json", "start.json"]
+    assert Store(tmp_path).read_json("end.json") == 231
+    assert len(pools.made) == 2
+    assert all(pool.stopped for pool in pools.made)
+
+
+def test_a_task_that_kills_its_worker_three_times_ends_the_run(tmp_path: Path) -> None:
+    pools = Pools(lambda number, key: key == "left.json")
+    with pytest.raises(TaskCrash, match=r"adding left\.json: its worker process died 3 times"):
+        run(diamond(), tmp_path, pools, in_flight=1)
+    assert len(pools.made) == 3
+    assert Store(tmp_path).intact("start.json")
+
+
+def test_two_losses_are_forgiven(tmp_path: Path) -> None:
+    deaths = iter(range(2))
+    pools = Pools(lambda number, key: key == "left.json" and next(deaths, None) is not None)
+    run(diamond(), tmp_path, pools, in_flight=1)
+    assert Store(tmp_path).read_json("end.json") == 231
+
+
+def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
+    pools: list[Any] = []
+
+    def make() -> Executor:
+        pools.append(process_pool(2))
+        return pools[-1]
+
+    def interrupt(task: Task, report: Report | None) -> None:
+        workers.extend(pools[0]._processes.values())
+        raise KeyboardInterrupt
+
+    workers: list[Any] = []
+    tasks = [task("quick.json"), *(task(f"{i}.json", pause=30.0) for i in range(3))]
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        run_graph(tasks, Store(tmp_path), make, in_flight=3, finished=interrupt)
+    for worker in workers:
+        worker.join(5)
+    assert workers
+    assert not [worker for worker in workers if worker.is_alive()]
+    assert time.monotonic() - start < 20
+    assert [path.name for path in tmp_path.iterdir()] == ["quick.json"]
