@@ -9,7 +9,7 @@ from typing import Any
 from lamppost.config import Search, load, parse
 from lamppost.errors import ConfigError, LamppostError
 from lamppost.io import read
-from lamppost.run import available_cores, check_events, run_hunt, spectrum_edges, write_file
+from lamppost.run import available_cores, check_events, check_windows, run_hunt, spectrum_edges, write_file
 from lamppost.stats import ScanResult
 
 __all__ = ["check", "fit", "hunt", "init", "report"]
@@ -166,7 +166,8 @@ def check(config: "str | os.PathLike[str]") -> dict[str, Any]:
     search = load(Path(config))
     windows = search.claim_windows() + search.validation_windows()
     sample = read(search.data, mass_range=search.fit.range)
-    check_events(sample.events, search.fit.range, windows)
+    check_events(sample.events, search.fit.range)
+    check_windows(sample.events, windows)
     m, w = sample.events.m, sample.events.w
     return {
         "events": len(sample.events),

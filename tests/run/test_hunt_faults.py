@@ -13,8 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-import lamppost
+from lamppost.cli import main
+from lamppost.config import load
 from lamppost.errors import LamppostError
+from lamppost.run import InlineExecutor, run_hunt
 from small_hunt import (
     TASKS,
     entries,
@@ -107,7 +109,7 @@ def test_ctrl_c(
     assert_all_gone(family)
     before = n_done(out)
     assert point <= before < TASKS
-    finish(hunt_process(config, out))
+    run_hunt(load(config), out, workers=1, quiet=True, make_executor=InlineExecutor)
     assert len(entries(out, "found")) >= before
     assert_nothing_done_twice(out)
     assert_same_result(out, finished)
@@ -139,7 +141,7 @@ def test_a_damaged_artefact_is_made_again(tmp_path: Path, config: Path, finished
     left_over = [out / ".result.json.1.part", out / "artefacts" / ".claim-0.json.1.part"]
     for part in left_over:
         part.write_bytes(b"half")
-    lamppost.hunt(config, out, workers=1, quiet=True)
+    run_hunt(load(config), out, workers=1, quiet=True, make_executor=InlineExecutor)
     assert {entry["key"] for entry in entries(out, "done")} == {artefact.name for artefact in hurt}
     assert not [part for part in left_over if part.exists()]
     assert_nothing_done_twice(out)
@@ -164,27 +166,41 @@ def resize(disk: Path, kilobytes: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
 
 
-def test_a_full_disk_says_so_and_is_no_loss(small_disk: Path, config: Path, finished: Path) -> None:
+def test_a_full_disk_says_so_and_is_no_loss(
+    small_disk: Path, config: Path, finished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     out = small_disk / "run"
-    for kilobytes in (4, 8, 40, 200, 360, 480):  # full at the log, the first artefact, ..., the result, the report
+    for kilobytes in (4, 8, 40, 200, 360):  # full at the log, the events, a training, the scores
         resize(small_disk, kilobytes)
-        process = hunt_process(config, out)
-        stdout, stderr = process.communicate(timeout=60)
-        if kilobytes == 480 and process.returncode == 0:
-            break
-        assert process.returncode == 2, stderr
+        assert main(["hunt", str(config), "--out", str(out), "--workers", "1", "--quiet"]) == 2
+        stdout, stderr = capfd.readouterr()
         assert stdout == ""
         assert stderr.count("\n") == 1
+        assert f"{out}/" in stderr
+        assert "cannot be written: " in stderr
         assert "No space left on device" in stderr
-        assert str(out) in stderr
+        assert not (out / "result.json").exists()
+        assert not list(out.rglob("*.part"))
     resize(small_disk, 2000)
-    finish(hunt_process(config, out))
+    assert main(["hunt", str(config), "--out", str(out), "--workers", "1", "--quiet"]) == 0
     assert_nothing_done_twice(out)
     assert_same_result(out, finished)
 
 
-def test_a_crash_in_a_task_names_the_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_that_does_not_fit_says_so(
+    small_disk: Path, finished: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk / "run"
+    out.mkdir()
+    for name in ("result.json", "details.json", "config.toml"):
+        shutil.copy(finished / name, out)
+    assert main(["report", str(out)]) == 2
+    assert capfd.readouterr().err == f"lamppost: {out}: the report cannot be written: No space left on device\n"
+    assert {path.name for path in out.iterdir()} == {"result.json", "details.json", "config.toml"}
+
+
+def test_a_complaint_names_its_task(tmp_path: Path) -> None:
     """An error that the user can mend, raised deep inside a task, says where."""
     config = write_hunt(tmp_path, scan={"folds": 100})
     with pytest.raises(LamppostError, match=r"weak: training, window \[3200, 3600\), fold \d+: calibration: "):
-        lamppost.hunt(config, tmp_path / "run", workers=1, quiet=True)
+        run_hunt(load(config), tmp_path / "run", workers=1, quiet=True, make_executor=InlineExecutor)

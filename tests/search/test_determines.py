@@ -47,11 +47,11 @@ def test_units_order_and_tiny_samples() -> None:
 
 
 def test_what_is_warned_and_what_is_refused() -> None:
-    assert not Predictability(0.09, 0.04).warned
-    assert Predictability(0.11, 0.0).warned
-    assert not Predictability(0.11, 0.04).refused
-    assert Predictability(0.11, 0.06).refused
-    assert Predictability(0.0, 0.06).warned
+    assert not Predictability(0.09, 0.009, 100_000).warned
+    assert Predictability(0.11, 0.0, 100_000).warned
+    assert not Predictability(0.11, 0.009, 100_000).refused
+    assert Predictability(0.11, 0.02, 100_000).refused
+    assert Predictability(0.0, 0.02, 100_000).warned
 
 
 def checked(data: Data, fit_range: tuple[float, float], window: Window, n: int = 8000) -> Predictability:
@@ -60,7 +60,7 @@ def checked(data: Data, fit_range: tuple[float, float], window: Window, n: int =
     near = np.flatnonzero(window.inside(found.m) | window.beside(found.m))
     sample = found[np.sort(near[np.argsort(uniform_of(found.id[near], 0))[:n]])]
     raw, mapped = sample, QuantileMap.fit(found, window)(sample)
-    return Predictability(mass_r2(raw, regress), mass_r2(mapped, regress))
+    return Predictability(mass_r2(raw, regress), mass_r2(mapped, regress), len(raw))
 
 
 @recorded

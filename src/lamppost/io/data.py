@@ -34,15 +34,22 @@ class Data(Spec):
     sets of features, one per object. Rows in messages count from 0.
     """
 
-    path: Name | Annotated[list[Name], Field(min_length=1)]
-    mass: Name
-    features: Annotated[list[Name], Field(min_length=1)]
-    weight: Name | None = None
-    id: list[Name] = Field(default_factory=list)
-    select: Name | None = None
-    label: Name | None = None
-    missing: Literal["refuse", "drop"] = "refuse"
-    groups: dict[str, list[str]] = Field(default_factory=dict)
+    path: Name | Annotated[list[Name], Field(min_length=1)] = Field(
+        description='parquet, csv, csv.gz, ROOT "file.root:tree", LHC Olympics HDF5; several files or globs'
+    )
+    mass: Name = Field(description="the variable in which the background is smooth: a column or an expression")
+    features: Annotated[list[Name], Field(min_length=1)] = Field(
+        description='columns or expressions; "name = expression" has that name, any other is named by its text'
+    )
+    weight: Name | None = Field(None, description="event weight, a column or an expression; default: 1")
+    id: list[Name] = Field(
+        default_factory=list,
+        description="columns of whole numbers that name an event; default: a hash of its mass, features and weight",
+    )
+    select: Name | None = Field(None, description="condition for a row to take part")
+    label: Name | None = Field(None, description="1 for signal, 0 for background; read by labelled comparisons only")
+    missing: Literal["refuse", "drop"] = Field("refuse", description="what to do about NaN and infinities")
+    groups: dict[str, list[str]] = Field(default_factory=dict, description="named sets of features, one per object")
 
     @field_validator("features", "id")
     @classmethod

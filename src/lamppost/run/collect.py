@@ -46,7 +46,11 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "inclusive": inclusive["row"],
         "control": _global([found["row"] for found in controls]),
         **_claim(rows),
-        "warnings": warnings(rows, validation, about["n_dropped"], inclusive["row"]),
+        "warnings": [
+            *warnings(rows, validation, about["n_dropped"], inclusive["row"]),
+            *_cut_sidebands(search, plan),
+            *_tied(search, about["tied"]),
+        ],
         "versions": provenance(),
     }
     details = {
@@ -61,9 +65,10 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
 
 def _with_mass_r2(row: dict[str, Any], looked: Looked, store: Store) -> dict[str, Any]:
     if looked.mass is None:
-        return {**row, "mass_r2": 0.0, "mass_r2_raw": 0.0, "claim": True}
+        return {**row, "mass_r2": 0.0, "mass_r2_raw": 0.0, "mass_warned": False, "claim": True}
     found = Predictability(**store.read_json(looked.mass))
-    return {**row, "mass_r2": found.seen, "mass_r2_raw": found.raw, "claim": not found.refused}
+    about = {"mass_r2": found.seen, "mass_r2_raw": found.raw, "mass_warned": found.warned}
+    return {**row, **about, "claim": not found.refused}
 
 
 def _global(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -93,13 +98,13 @@ def warnings(
 ) -> list[str]:
     """What a reader must know before believing the result, one line each."""
     found = []
-    seen = [Predictability(row["mass_r2_raw"], row["mass_r2"]) for row in rows]
-    if any(one.warned for one in seen):
-        worst = max(range(len(rows)), key=lambda i: (seen[i].seen, seen[i].raw))
+    if any(row["mass_warned"] for row in rows):
+        worst = max(rows, key=lambda row: (row["mass_r2"], row["mass_r2_raw"]))
+        raw = max(row["mass_r2_raw"] for row in rows)
         found.append(
-            f"the features determine m: out of fold they explain up to {max(s.raw for s in seen):.0%} of its variance, "
-            f"and {seen[worst].seen:.1%} as the method sees them in {_name(rows[worst])}"
-            + ("; no global p-value is quoted" if any(s.refused for s in seen) else "")
+            f"the features determine m: out of fold they explain up to {raw:.0%} of its variance, "
+            f"and {worst['mass_r2']:.1%} as the method sees them in {_name(worst)}"
+            + ("" if all(row["claim"] for row in rows) else "; no global p-value is quoted")
         )
     tested = [*rows, *validation]
     found += [
@@ -119,6 +124,18 @@ def warnings(
     if dropped:
         found.append(f"{dropped} rows with missing values were dropped")
     return found
+
+
+def _cut_sidebands(search: Search, plan: Plan) -> list[str]:
+    lo, hi = search.fit.range
+    cut = {str(w): w for w in (one.window for one in plan.claims) if w.lo - w.reach < lo or w.hi + w.reach > hi}
+    return [f"the sidebands of {name} are cut short by the fit range [{lo:g}, {hi:g})" for name in cut]
+
+
+def _tied(search: Search, tied: list[str]) -> list[str]:
+    if not tied or not any(search.decorrelated(method) for method in search.methods.values()):
+        return []
+    return [f"features that take few values are decorrelated from m approximately only: {', '.join(tied)}"]
 
 
 def _name(row: dict[str, Any]) -> str:
@@ -146,13 +163,14 @@ def write_scores(path: Path, plan: Plan, store: Store) -> None:
     import pyarrow.parquet as pq
 
     events, index, _ = load_events(store, plan.events)
+    order = np.argsort(index, kind="stable")  # as in the input
     schema = pa.schema([("event", pa.int64()), ("window", pa.int32()), ("score", pa.float64())])
     part = path.with_name(f".{path.name}.part")
     try:
         with pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=["window"]) as writer:
             for number, looked in enumerate(plan.claims):
-                score = merged_scores(store, looked.parts, events.id)
-                columns = [pa.array(index), pa.array(np.full(len(index), number, np.int32)), pa.array(score)]
+                score = merged_scores(store, looked.parts, events.id)[order]
+                columns = [pa.array(index[order]), pa.array(np.full(len(index), number, np.int32)), pa.array(score)]
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         part.replace(path)
     except OSError as error:

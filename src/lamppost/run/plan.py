@@ -12,7 +12,7 @@ from lamppost.io import file_hash
 from lamppost.run.artefacts import provenance
 from lamppost.run.graph import Task
 from lamppost.run.measure import measure_inclusive, measure_window, validate_window
-from lamppost.run.tasks import determine_mass, read_events, train_fold
+from lamppost.run.tasks import determine_mass, populated, read_events, train_fold
 from lamppost.spec import digest
 from lamppost.stats import bin_edges
 
@@ -76,6 +76,7 @@ class _Builder:
         self.tasks: dict[str, Task] = {}
         self.sha256 = file_hash(search.data)
         self.events = ""
+        self.checked: tuple[str, ...] = ()
 
     def _add(
         self,
@@ -89,16 +90,19 @@ class _Builder:
     ) -> str:
         ending = "json" if stage in ("claim", "validate", "check") else "parquet"
         key = f"{stage}-{digest(stage, list(named), needs, provenance())[:32]}.{ending}"
-        self.tasks.setdefault(key, Task(key, stage, label, function, arguments, needs))
+        self.tasks.setdefault(key, Task(key, stage, label, function, arguments, (*needs, *self.checked)))
         return key
 
     def read(self, windows: Sequence[Window]) -> None:
         data, fit_range = self.search.data, self.search.fit.range
         columns = data.model_dump(mode="json", exclude={"path"})  # a file that moved is the same data
-        edges = [(w.lo, w.hi, w.reach) for w in windows]
-        arguments = {"data": data, "fit_range": fit_range, "windows": windows}
-        named = [self.sha256, columns, fit_range, edges]
+        arguments = {"data": data, "fit_range": fit_range}
+        named = [self.sha256, columns, fit_range]
         self.events = self._add("read", "reading events", read_events, named, arguments=arguments, needs=())
+        about = {"events": self.events, "windows": windows}
+        edges = [(w.lo, w.hi, w.reach) for w in windows]
+        needs = (self.events,)
+        self.checked = (self._add("check", "checking windows", populated, edges, arguments=about, needs=needs),)
 
     def look(self, window: Window, name: str, method: Method, *, claim: bool = True) -> Looked:
         parts = tuple(self._train(window, name, method, fold) for fold in range(self.search.scan.folds))

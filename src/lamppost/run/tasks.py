@@ -15,24 +15,36 @@ from lamppost.io import Data, read
 from lamppost.run.artefacts import Store
 from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
 
-__all__ = ["determine_mass", "load_events", "read_events", "train_fold"]
+__all__ = [
+    "check_events",
+    "check_windows",
+    "determine_mass",
+    "load_events",
+    "merged_scores",
+    "plain",
+    "populated",
+    "read_events",
+    "train_fold",
+]
 
 MIN_EVENTS = 200
 """Fewer events than this in the fit range are refused: neither folds nor fits mean anything then."""
-MIN_REGION = 25
+MIN_REGION, MIN_SIDEBANDS = 25, 200
 """Fewer events than this in a signal region or its sidebands are refused."""
+TIED = 0.2
+"""A feature with fewer distinct values than this part of the events takes few values: a count, or a pile-up."""
 
 
-def read_events(
-    store: Store, key: str, *, data: Data, fit_range: tuple[float, float], windows: Sequence[Window]
-) -> None:
-    """Read the input once, check it against the windows, keep what lies in the fit range."""
+def read_events(store: Store, key: str, *, data: Data, fit_range: tuple[float, float]) -> None:
+    """Read and check the input once, keep what lies in the fit range."""
     sample = read(data, mass_range=fit_range)
-    check_events(sample.events, fit_range, windows)
-    events = sample.events
+    check_events(sample.events, fit_range)
+    # by identifier: nothing that follows depends on the order of rows in the file
+    order = np.lexsort((sample.index, sample.events.id))
+    events = sample.events[order]
     arrays: dict[str, NDArray[Any]] = {
         "id": events.id,
-        "index": sample.index,
+        "index": sample.index[order],
         "m": events.m,
         "w": events.w,
         "x": events.x,
@@ -42,12 +54,19 @@ def read_events(
         "groups": events.groups,
         "n_rows": sample.n_rows,
         "n_dropped": sample.n_dropped,
-        "weighted": bool(np.any(events.w != 1)),
+        "tied": [name for name, x in zip(events.names, events.x.T, strict=True) if len(np.unique(x)) < TIED * len(x)],
     }
     store.write_arrays(key, arrays, about)
 
 
-def check_events(events: Events, fit_range: tuple[float, float], windows: Sequence[Window]) -> None:
+def populated(store: Store, key: str, *, events: str, windows: Sequence[Window]) -> None:
+    """Check the windows against the events; all other tasks wait for this, but none is named by all the windows."""
+    everything, _, _ = load_events(store, events)
+    check_windows(everything, windows)
+    store.write_json(key, [[w.lo, w.hi] for w in windows])
+
+
+def check_events(events: Events, fit_range: tuple[float, float]) -> None:
     """Refuse samples on which a hunt means nothing; DataError names what is wrong."""
     lo, hi = fit_range
     if len(events) < MIN_EVENTS:
@@ -60,12 +79,17 @@ def check_events(events: Events, fit_range: tuple[float, float], windows: Sequen
         if np.ptp(values) == 0:
             msg = f"data: feature {name!r} is {values[0]:g} in all {len(events)} events of the fit range"
             raise DataError(msg)
+
+
+def check_windows(events: Events, windows: Sequence[Window]) -> None:
+    """Refuse windows that hold next to nothing; DataError names the first."""
     for window in windows:
-        for what, rows in (("signal region", window.inside(events.m)), ("sidebands", window.beside(events.m))):
-            if rows.sum() < MIN_REGION or not events.w[rows].sum() > 0:
+        region, beside = window.inside(events.m), window.beside(events.m)
+        for what, rows, least in (("signal region", region, MIN_REGION), ("sidebands", beside, MIN_SIDEBANDS)):
+            if rows.sum() < least or not events.w[rows].sum() > 0:
                 msg = (
                     f"scan.windows: the {what} of window {window} holds {rows.sum()} events of total weight "
-                    f"{events.w[rows].sum():g}, expected at least {MIN_REGION} and more than 0"
+                    f"{events.w[rows].sum():g}, expected at least {least} and more than 0"
                 )
                 raise DataError(msg)
 
@@ -112,17 +136,17 @@ def train_fold(
     name = [window.lo, window.hi, window.reach, method.model_dump(mode="json"), folds, fold]
     score = method.fit(view, np.random.default_rng(seed_of(seed, "train", *name)))
     tie = int(seed_of(seed, "tie", *name).generate_state(1, np.uint64)[0])
-
-    def raw(part: Events) -> Array:
-        values: Array = score(transform(part))
-        # trees give equal scores to many events: a draw per event, far below any real difference, orders them
-        spacing = 1e-9 * (float(np.abs(values).max(initial=0.0)) + 1e-30)
-        return np.asarray(values + spacing * uniform_of(part.id, tie))
-
-    background = calibrate[window.beside(calibrate.m)]
-    calibration = Calibration.fit(raw(background), background.w)
-    tested = everything[of == fold]
-    store.write_arrays(key, {"score": calibration(raw(tested))}, {"fold": fold, "n_train": len(train)})
+    background, tested = calibrate[window.beside(calibrate.m)], everything[of == fold]
+    reference, values = score(transform(background)), score(transform(tested))
+    # trees give equal scores to many events: a draw per event, far below any real difference, orders them
+    spacing = 1e-9 * (float(np.abs(reference).max(initial=0.0)) + 1e-30)
+    try:
+        calibration = Calibration.fit(reference + spacing * uniform_of(background.id, tie), background.w)
+    except DataError as error:
+        msg = f"window {window}, fold {fold}: {error}"
+        raise DataError(msg) from None
+    aligned = calibration(values + spacing * uniform_of(tested.id, tie))
+    store.write_arrays(key, {"score": aligned}, {"fold": fold, "n_train": len(train)})
 
 
 def _as_they_are(events: Events) -> Events:
@@ -145,14 +169,14 @@ def determine_mass(store: Store, key: str, *, events: str, window: Window, decor
     everything, _, _ = load_events(store, events)
     near = np.flatnonzero(window.inside(everything.m) | window.beside(everything.m))
     if len(near) > MAX_REGRESSION:  # which events is up to their ids, not to their order in the file
-        near = np.sort(near[np.argsort(uniform_of(everything.id[near], 0), kind="stable")[:MAX_REGRESSION]])
+        near = np.sort(near[np.argsort(uniform_of(everything.id[near], SUBSAMPLE), kind="stable")[:MAX_REGRESSION]])
     sample = replace(everything[near], w=np.ones(len(near)))
     raw = mass_r2(sample, regress)
     seen = mass_r2(QuantileMap.fit(everything, window)(sample), regress) if decorrelate else raw
-    store.write_json(key, {"raw": raw, "seen": seen})
+    store.write_json(key, {"raw": raw, "seen": seen, "events": len(near)})
 
 
-MAX_REGRESSION = 30_000
+MAX_REGRESSION, SUBSAMPLE = 30_000, 1
 
 
 def plain(arrays: Mapping[str, Any]) -> dict[str, Any]:

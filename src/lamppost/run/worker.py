@@ -91,13 +91,23 @@ def process_pool(workers: int) -> Executor:
 def ctrl_c_held() -> Iterator[None]:
     """Hold SIGINT back; processes started meanwhile never see it, for Ctrl-C is the main process's to handle.
 
-    A worker that ignored it in its initialiser only would die of it, with a traceback, while it still imports.
+    A worker that ignored it in its initialiser only would die of it, with a traceback, while it still imports. The
+    mask is what they inherit. In this process another thread may take the signal, so its handler waits as well.
     """
+    held: list[int] = []
+    handler = signal.getsignal(signal.SIGINT)
+    ours = threading.current_thread() is threading.main_thread() and handler is not None
+    if ours:
+        signal.signal(signal.SIGINT, lambda number, _: held.append(number))
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
+        if ours:
+            signal.signal(signal.SIGINT, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if held:
+            signal.raise_signal(signal.SIGINT)
 
 
 def _start(parent: int) -> None:

@@ -18,8 +18,10 @@ __all__ = ["MASS_R2_REFUSED", "MASS_R2_WARNED", "Predictability", "mass_r2"]
 
 MASS_R2_WARNED = 0.1
 """A hunt warns where the features as they are explain more than this part of the variance of m."""
-MASS_R2_REFUSED = 0.05
+MASS_R2_REFUSED = 0.01
 """A hunt quotes no global p-value where the features that the method sees still explain more than this."""
+_NOISE = 20.0
+"""The explained variance of unrelated features is about chi2(1) / n: this many over n is not noise."""
 
 
 class Regressor(Protocol):
@@ -30,20 +32,21 @@ class Regressor(Protocol):
 
 @dataclass(frozen=True)
 class Predictability:
-    """Explained variance of m by the raw features and by those the method sees."""
+    """Explained variance of m by the raw features and by those the method sees, measured in so many events."""
 
     raw: float
     seen: float
+    events: int
 
     @property
     def warned(self) -> bool:
         """Whether the features determine m well enough to say so."""
-        return self.raw > MASS_R2_WARNED or self.refused
+        return self.raw > MASS_R2_WARNED + _NOISE / self.events or self.refused
 
     @property
     def refused(self) -> bool:
         """Whether no p-value may be quoted."""
-        return self.seen > MASS_R2_REFUSED
+        return self.seen > MASS_R2_REFUSED + _NOISE / self.events
 
 
 def mass_r2(events: Events, regress: Regressor) -> float:
