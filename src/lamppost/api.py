@@ -27,6 +27,8 @@ def hunt(
 ) -> dict[str, Any]:
     """Run a blind search from events to a global p-value.
 
+    In a script call it below `if __name__ == "__main__":`, since worker processes import the script.
+
     Parameters
     ----------
     config

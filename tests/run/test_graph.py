@@ -1,5 +1,7 @@
 """The graph of tasks on executors of every sort: order, errors, lost workers, interruption."""
 
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -13,7 +15,7 @@ import pytest
 from lamppost.errors import DataError, LamppostError
 from lamppost.run.artefacts import Store
 from lamppost.run.graph import Task, TaskCrash, run_graph
-from lamppost.run.worker import InlineExecutor, Report, process_pool
+from lamppost.run.worker import InlineExecutor, Report, ctrl_c_held, process_pool
 
 
 class Pool(Executor):
@@ -194,8 +196,9 @@ def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
     pools: list[Any] = []
 
     def make() -> Executor:
-        pools.append(process_pool(2))
-        return pools[-1]
+        pool = process_pool(2)
+        pools.append(pool)
+        return pool
 
     def interrupt(task: Task, report: Report | None) -> None:
         workers.extend(pools[0]._processes.values())
@@ -212,3 +215,26 @@ def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
     assert not [worker for worker in workers if worker.is_alive()]
     assert time.monotonic() - start < 20
     assert [path.name for path in tmp_path.iterdir()] == ["quick.json"]
+
+
+def test_ctrl_c_is_held_back_and_not_lost() -> None:
+    handler, reached = signal.getsignal(signal.SIGINT), []
+
+    def interrupted() -> None:
+        with ctrl_c_held():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.01)
+            reached.append("the end")
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert reached == ["the end"]
+    with ctrl_c_held():
+        pass
+    assert signal.getsignal(signal.SIGINT) is handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, set())
+
+
+def test_other_threads_may_run_a_graph(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        assert len(thread.submit(run, diamond(), tmp_path, lambda: process_pool(1)).result()) == 4

@@ -30,7 +30,8 @@ THIRD = [4000.0, 4600.0]
 
 def hunt(config: Path, out: Path) -> Json:
     """In this process, without a report: the quickest of all ways to the same bits."""
-    return run_hunt(load(config), out, workers=1, quiet=True, make_executor=InlineExecutor)
+    result: Json = run_hunt(load(config), out, workers=1, quiet=True, make_executor=InlineExecutor)
+    return result
 
 
 def done(out: Path, stage: str | None = None) -> list[str]:
@@ -38,8 +39,9 @@ def done(out: Path, stage: str | None = None) -> list[str]:
 
 
 def row_of(result: Json, window: list[float]) -> Json:
-    (row,) = [row for row in result["windows"] if [row["lo"], row["hi"]] == window]
-    return row
+    rows: list[Json] = [row for row in result["windows"] if [row["lo"], row["hi"]] == window]
+    assert len(rows) == 1
+    return rows[0]
 
 
 def scores_of(out: Path, number: int) -> tuple[bytes, bytes]:

@@ -130,5 +130,6 @@ def _count_losses(tasks: Sequence[Task], state: _State) -> None:
     for task in tasks:
         state.lost[task.key] = state.lost.get(task.key, 0) + 1
         if state.lost[task.key] >= _ATTEMPTS:
-            msg = f"{task.label}: its worker process died {_ATTEMPTS} times (out of memory, or killed?)"
+            why = 'out of memory, killed, or started by a script without `if __name__ == "__main__":`?'
+            msg = f"{task.label}: its worker process died {_ATTEMPTS} times ({why})"
             raise TaskCrash(msg)

@@ -140,11 +140,7 @@ def train_fold(
     reference, values = score(transform(background)), score(transform(tested))
     # trees give equal scores to many events: a draw per event, far below any real difference, orders them
     spacing = 1e-9 * (float(np.abs(reference).max(initial=0.0)) + 1e-30)
-    try:
-        calibration = Calibration.fit(reference + spacing * uniform_of(background.id, tie), background.w)
-    except DataError as error:
-        msg = f"window {window}, fold {fold}: {error}"
-        raise DataError(msg) from None
+    calibration = Calibration.fit(reference + spacing * uniform_of(background.id, tie), background.w)
     aligned = calibration(values + spacing * uniform_of(tested.id, tie))
     store.write_arrays(key, {"score": aligned}, {"fold": fold, "n_train": len(train)})
 

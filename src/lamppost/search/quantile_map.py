@@ -56,6 +56,11 @@ class Spread:
         spread: Array = ndtri(np.clip(low + draw * (high - low), half, 1 - half))
         return spread
 
+    def inverse(self, z: Array) -> Array:
+        """The values (n,) that are spread to the normal scores z (n,)."""
+        values: Array = self.values[np.clip(np.searchsorted(self.below, ndtr(z)) - 1, 0, len(self.values) - 1)]
+        return values
+
 
 @dataclass(frozen=True)
 class QuantileMap:
@@ -95,20 +100,37 @@ class QuantileMap:
 
     def __call__(self, events: Events) -> Events:
         """The same events with decorrelated features (n, d)."""
-        position = np.interp(np.log(events.m), self.t, np.arange(len(self.t)))
+        z = np.empty(events.x.shape, np.float32)
+        cells = list(self._cells(events.m))
+        for j, x in enumerate(_continuous(events, self.spreads)):
+            tie = uniform_of(events.id, j)
+            for i, rows, fraction in cells:
+                near, far = (_normal_score(x[rows], curve, tie[rows]) for curve in self.curves[j, i : i + 2])
+                z[rows, j] = near + fraction * (far - near)
+        return events.with_x(z)
+
+    def inverse(self, z: Array, m: Array) -> Array:
+        """Features (n, d) of normal scores z (n, d) at masses m (n,): what the map takes to z."""
+        x = np.empty(z.shape)
+        cells = list(self._cells(m))
+        for j, spread in enumerate(self.spreads):
+            for i, rows, fraction in cells:
+                near, far = (_extrapolate(z[rows, j], _NORMAL, curve) for curve in self.curves[j, i : i + 2])
+                x[rows, j] = near + fraction * (far - near)
+            if spread is not None:
+                x[:, j] = spread.inverse(x[:, j])
+        return x
+
+    def _cells(self, m: Array) -> Iterator[tuple[int, NDArray[np.int64], Array]]:
+        """Cells of the grid that hold events: number, rows, how far between the cell's two curves each is."""
+        position = np.interp(np.log(m), self.t, np.arange(len(self.t)))
         cell = np.minimum(position.astype(np.int64), len(self.t) - 2)
         order = np.argsort(cell, kind="stable")
         bounds = np.searchsorted(cell[order], np.arange(len(self.t)))
-        fraction = position - cell
-        z = np.empty(events.x.shape, np.float32)
-        for j, x in enumerate(_continuous(events, self.spreads)):
-            curves, tie = self.curves[j], uniform_of(events.id, j)
-            for i in range(len(self.t) - 1):
-                rows = order[bounds[i] : bounds[i + 1]]
-                if len(rows):
-                    near, far = (_normal_score(x[rows], curve, tie[rows]) for curve in curves[i : i + 2])
-                    z[rows, j] = near + fraction[rows] * (far - near)
-        return events.with_x(z)
+        for i in range(len(self.t) - 1):
+            rows = order[bounds[i] : bounds[i + 1]]
+            if len(rows):
+                yield i, rows, position[rows] - i
 
 
 def _continuous(events: Events, spreads: tuple[Spread | None, ...]) -> Iterator[Array]:
@@ -145,12 +167,17 @@ def _normal_score(x: Array, curve: Array, tie: Array) -> Array:
 
 
 def _interpolate(x: Array, knots: Array, values: Array) -> Array:
-    """Piecewise linear with the outermost decile's slope beyond the ends; at equal knots the highest value."""
-    z = np.interp(x, knots, values)
+    """z of x at most the limit, piecewise linear through the quantiles; at equal knots the highest value."""
+    found: NDArray[np.float64] = np.clip(_extrapolate(x, knots, values), -_LIMIT, _LIMIT)
+    return found
+
+
+def _extrapolate(x: Array, knots: Array, values: Array) -> Array:
+    """Piecewise linear, with the slope of the outermost decile of knots beyond the ends."""
+    z: Array = np.interp(x, knots, values)
     n = len(knots) // 10
     for beyond, end, inner in ((x > knots[-1], -1, -1 - n), (x < knots[0], 0, n)):
         run = knots[end] - knots[inner]
         slope = (values[end] - values[inner]) / run if run != 0 else 0.0
         z = np.where(beyond, values[end] + slope * (x - knots[end]), z)
-    found: NDArray[np.float64] = np.clip(z, -_LIMIT, _LIMIT)
-    return found
+    return z
