@@ -210,3 +210,14 @@ def test_a_complaint_names_its_task(tmp_path: Path) -> None:
     config = write_hunt(tmp_path, scan={"folds": 100})
     with pytest.raises(LamppostError, match=r"weak: training, window \[3200, 3600\), fold \d+: calibration: "):
         run_hunt(load(config), tmp_path / "run", workers=1, quiet=True, make_executor=InlineExecutor)
+
+
+def test_a_second_hunt_in_the_same_folder_is_refused(tmp_path: Path, config: Path) -> None:
+    out = tmp_path / "run"
+    first = hunt_process(config, out)
+    until(lambda: n_done(out) >= 1)
+    second = hunt_process(config, out)
+    _, text = second.communicate(timeout=60)
+    assert second.returncode == 2
+    assert "another hunt is running in this folder" in text
+    finish(first)

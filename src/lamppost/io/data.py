@@ -26,12 +26,9 @@ Name = Annotated[str, Field(min_length=1)]
 class Data(Spec):
     """Which columns of which files make events.
 
-    `mass`, `features`, `weight`, `select` and `label` are columns or arithmetic expressions of columns. A feature
-    "name = expression" has that name, any other is named by its text. `select` decides first, on rows where its own
-    columns are finite; values that are missing in rows it rejects do not matter. `id`: columns of whole numbers; none:
-    a hash of the columns behind mass, features and weight, by which equal rows are the same event. `label`: 1 for
-    signal, 0 for background, read by `compare` only. `missing`: what to do about NaN and infinities. `groups`: named
-    sets of features, one per object. Rows in messages count from 0.
+    `mass`, `features`, `weight`, `select` and `label` are columns or arithmetic expressions of columns. `select`
+    decides first, on rows where its own columns are finite; values that are missing in rows it rejects do not matter.
+    Rows in messages count from 0.
     """
 
     path: Name | Annotated[list[Name], Field(min_length=1)] = Field(
@@ -44,7 +41,7 @@ class Data(Spec):
     weight: Name | None = Field(None, description="event weight, a column or an expression; default: 1")
     id: list[Name] = Field(
         default_factory=list,
-        description="columns of whole numbers that name an event; default: a hash of its mass, features and weight",
+        description="columns of whole numbers that name an event; default: a hash of its mass and features",
     )
     select: Name | None = Field(None, description="condition for a row to take part")
     label: Name | None = Field(None, description="1 for signal, 0 for background; read by labelled comparisons only")

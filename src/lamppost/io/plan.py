@@ -171,7 +171,7 @@ class Plan:
     def _ids(self, chunk: Chunk) -> NDArray[np.uint64]:
         if self.id:
             return row_ids([chunk[name] for name in self.id])
-        measured = {name for used in (self.mass, *self.features, self.weight) for name in _used(used)}
+        measured = {name for used in (self.mass, *self.features) for name in _used(used)}
         return row_ids([chunk[name].astype(np.float64) for name in sorted(measured)])
 
     def _labels(self, chunk: Chunk, row: NDArray[np.int64]) -> NDArray[np.int8] | None:

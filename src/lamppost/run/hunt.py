@@ -1,9 +1,11 @@
 """A hunt in its run folder: plan, run, collect."""
 
+import fcntl
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -16,7 +18,7 @@ from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
 from lamppost.run.collect import result_of, write_scores
 from lamppost.run.graph import Task, run_graph
-from lamppost.run.plan import plan
+from lamppost.run.plan import Plan, plan
 from lamppost.run.progress import Progress
 from lamppost.run.worker import Report, max_rss_mb, process_pool
 
@@ -60,9 +62,25 @@ def run_hunt(
     LamppostError
         If the input or the configuration is at fault, or the folder cannot be written.
     """
-    start, cpu = time.monotonic(), time.process_time()
+    begun = time.monotonic(), time.process_time()
     planned = plan(search)  # before anything is written: a wrong path or window leaves no folder behind
     store = Store(_folder(out))
+    with _alone(out):
+        return _hunt(
+            search, planned, store, out, workers, quiet, make_executor or partial(process_pool, workers), begun
+        )
+
+
+def _hunt(
+    search: Search,
+    planned: Plan,
+    store: Store,
+    out: Path,
+    workers: int,
+    quiet: bool,
+    make_executor: Callable[[], Executor],
+    begun: tuple[float, float],
+) -> dict[str, Any]:
     remove_parts(out)
     remove_parts(store.folder)
     (out / "result.json").unlink(missing_ok=True)  # it would be that of another configuration, perhaps
@@ -76,13 +94,12 @@ def run_hunt(
             costs.add(task, report)
             progress.finished(task, report)
 
-        make = make_executor or partial(process_pool, workers)
-        run_graph(planned.tasks, store, make, in_flight=workers + 1, finished=finished)
+        run_graph(planned.tasks, store, make_executor, in_flight=workers + 1, finished=finished)
         result, details = result_of(search, planned, store)
         write_scores(out / "scores.parquet", planned, store)
-        own = time.process_time() - cpu
+        own = time.process_time() - begun[1]
         result |= {
-            "wall_s": round(time.monotonic() - start, 2),
+            "wall_s": round(time.monotonic() - begun[0], 2),
             "cpu_s": round(sum(costs.cpu_s.values()) + own, 2),
             "max_rss_mb": round(sum(costs.rss_mb.values()) + max_rss_mb()),
             "workers": workers,
@@ -92,6 +109,20 @@ def run_hunt(
         write_file(out / "result.json", _json(result))  # last: a result means that everything else is there
         progress.event("end", wall_s=result["wall_s"], p_global=result["p_global"])
     return result
+
+
+@contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the run folder; a second hunt in it would take this one's unfinished files for a dead one's."""
+    with (out / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            msg = f"{out}: another hunt is running in this folder"
+            raise LamppostError(msg) from None
+        except OSError:  # a file system without locks: nothing to hold
+            pass
+        yield
 
 
 def _folder(out: Path) -> Path:
