@@ -199,9 +199,8 @@ def test_scores_hold_every_event_of_the_fit_range_once_per_window(tmp_path: Path
 
 
 def test_weights_of_one_are_no_weights(tmp_path: Path) -> None:
-    by_event = {"id": ["event"]}  # without names for them events are known by their values, weights among them
-    plain = hunt(write_hunt(tmp_path, data=by_event), tmp_path / "plain")
-    weighted = hunt(write_hunt(tmp_path, data={**by_event, "weight": "w"}), tmp_path / "weighted")
+    plain = hunt(write_hunt(tmp_path), tmp_path / "plain")
+    weighted = hunt(write_hunt(tmp_path, data={"weight": "w"}), tmp_path / "weighted")
     assert timeless(plain) == timeless(weighted)
 
 
