@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lamppost.run.artefacts import Store
-from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute
+from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute, one_thread_each
 
 __all__ = ["Task", "TaskCrash", "run_graph"]
 
@@ -101,7 +101,7 @@ def stop(executor: Executor) -> None:
 
 def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":
     try:
-        with ctrl_c_held():  # a pool starts workers when it has something to do
+        with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
             return executor.submit(execute, store.folder, task.function, task.key, task.arguments)
     except BrokenProcessPool as error:
         lost: Future[Report] = Future()

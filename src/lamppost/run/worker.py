@@ -26,6 +26,7 @@ __all__ = [
     "ctrl_c_held",
     "execute",
     "max_rss_mb",
+    "one_thread_each",
     "process_pool",
 ]
 
@@ -110,8 +111,23 @@ def ctrl_c_held() -> Iterator[None]:
             signal.raise_signal(signal.SIGINT)
 
 
-def _start(parent: int) -> None:
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Processes started meanwhile use one thread: a BLAS reads its number of threads when it is loaded, once."""
+    before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _start(parent: int) -> None:
+    os.environ.update(dict.fromkeys(_THREADS, "1"))  # for what a pool used on its own loads later
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     import pyarrow as pa
 
