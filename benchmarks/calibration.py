@@ -33,11 +33,12 @@ from lamppost.simulate.null import NullGenerator
 EVENTS = 60_000
 HEAD = """# Calibration of the p-values
 
-Made by `make calibration` on {machine}. Pseudo-experiments of {events:,} events from the null generator ({source}),
-seeds 0 to n - 1; 3 windows, 3 folds, 5 members, otherwise the shipped defaults. `p global` is the number of windows
-times the smallest window p: it cannot be uniform near 1, so `1 - (1 - p)^3`, exact for independent windows, stands
-beside it. A window p is 1 where no excess is found: below 0.5 it must be uniform. `KS above` asks only whether small p
-are too frequent.
+Made by `make calibration` on {machine}.
+Pseudo-experiments of {events:,} events from the null generator ({source}), seeds 0 to n - 1;
+3 windows, 3 folds, 5 members, otherwise the shipped defaults; with and without decorrelation where both are listed.
+`p global` is the number of windows times the smallest window p: it cannot be uniform near 1, so `1 - (1 - p)^3`, exact
+for independent windows, stands beside it. A window p is 1 where no excess is found: below 0.5 it must be uniform.
+`KS above` asks only whether small p are too frequent.
 
 | p-value | n | p < 0.05 (95 % of the fraction) | KS | KS above | KS of p < 0.5 | p < 0.5 (binomial p) | smallest |
 |---|---|---|---|---|---|---|---|
