@@ -2,7 +2,7 @@
 
     python benchmarks/make_sample.py FOLDER_WITH_TABLES
 
-Takes the first 150,000 background events above 2.8 TeV and 300 signal events drawn with seed 0, shuffles them with the
+Takes the first 150,000 background events above 2.8 TeV and 400 signal events drawn with seed 0, shuffles them with the
 same seed and writes src/lamppost/data/lhco_like_sample.parquet with its provenance in the metadata.
 """
 
@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-BACKGROUND, SIGNAL, THRESHOLD, SEED = 150_000, 300, 2800.0, 0
+BACKGROUND, SIGNAL, THRESHOLD, SEED = 150_000, 400, 2800.0, 0
 COLUMNS = ["mjj", "mj1", "mj2", "tau1j1", "tau2j1", "tau1j2", "tau2j2"]
 TARGET = Path(__file__).parents[1] / "src/lamppost/data/lhco_like_sample.parquet"
 
