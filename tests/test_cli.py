@@ -127,6 +127,7 @@ def test_the_result_keeps_its_contract(finished: Path) -> None:
 def test_the_run_folder_is_complete(finished: Path) -> None:
     left = {path.name for path in finished.iterdir()}
     assert left == {
+        ".lock",
         "artefacts",
         "config.toml",
         "details.json",
