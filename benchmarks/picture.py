@@ -22,15 +22,15 @@ def panel(axes: Any, pulls: Any, spectrum: dict[str, Any], title: str, window: t
         pad.axvspan(window[0] / 1000, window[1] / 1000, color="#f89c20", alpha=0.18, lw=0)
     axes.errorbar(centre[used], counts[used], np.sqrt(counts[used]), fmt="o", ms=3.5, lw=1, color="black", label="data")
     axes.stairs(
-        background[used], edges[: used.sum() + 1], color="#3f6fd8", lw=1.8, label="background fit, window masked"
+        background[used], edges[: used.sum() + 1], color="#3f6fd8", lw=1.8, label="background fit"
     )
     axes.set_yscale("log")
     axes.set_ylim(0.4, 4 * counts.max())
-    axes.set_title(title, fontsize=13)
+    axes.set_title(title, fontsize=11)
     axes.legend(fontsize=10, loc="upper right")
     pulls.bar(centre[used], np.array(spectrum["pulls"])[used], np.diff(edges)[used], color="#3f6fd8", alpha=0.8)
     pulls.axhline(0, color="black", lw=0.8)
-    pulls.set_ylim(-4.5, 4.5)
+    pulls.set_ylim(-6.5, 6.5)
     pulls.set_xlabel("dijet mass [TeV]")
     axes.tick_params(labelbottom=False)
 
