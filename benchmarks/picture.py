@@ -21,9 +21,7 @@ def panel(axes: Any, pulls: Any, spectrum: dict[str, Any], title: str, window: t
     for pad in (axes, pulls):
         pad.axvspan(window[0] / 1000, window[1] / 1000, color="#f89c20", alpha=0.18, lw=0)
     axes.errorbar(centre[used], counts[used], np.sqrt(counts[used]), fmt="o", ms=3.5, lw=1, color="black", label="data")
-    axes.stairs(
-        background[used], edges[: used.sum() + 1], color="#3f6fd8", lw=1.8, label="background fit"
-    )
+    axes.stairs(background[used], edges[: used.sum() + 1], color="#3f6fd8", lw=1.8, label="background fit")
     axes.set_yscale("log")
     axes.set_ylim(0.4, 4 * counts.max())
     axes.set_title(title, fontsize=11)

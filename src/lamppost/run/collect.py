@@ -77,7 +77,7 @@ def _global(rows: list[dict[str, Any]]) -> dict[str, Any]:
     p = min(1.0, len(rows) * rows[best]["p_window"])
     return {
         "p_global": p,
-        "z_global": z_from_p(p) if p < 1.0 else 0.0,
+        "z_global": max(z_from_p(p), 0.0),
         "p_global_method": "windows x smallest window p",
         "best_window": best,
         **{name: rows[best][name] for name in ("p_window", "p_local", "z_local", "best_mass")},
@@ -143,13 +143,14 @@ def _name(row: dict[str, Any]) -> str:
 
 
 def _joined_scan(windows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Local p-values of the control over all windows; where windows overlap the smaller one."""
+    """Local p-values of the control, each mass as the window with the nearest centre sees it; the best of all cuts."""
     points: dict[float, tuple[float, float]] = {}
     for window in windows:
-        for efficiency in window["efficiencies"]:
-            scan = efficiency["scan"]
+        centre = 0.5 * (window["lo"] + window["hi"])
+        for scan in (efficiency["scan"] for efficiency in window["efficiencies"]):
             for m, z, p in zip(scan["mass"], scan["z"], scan["p"], strict=True):
-                points[m] = min(points.get(m, (1.0, 0.0)), (p, z))
+                if all(abs(m - centre) <= abs(m - 0.5 * (other["lo"] + other["hi"])) for other in windows):
+                    points[m] = min(points.get(m, (1.0, 0.0)), (p, z))
     masses = sorted(points)
     return {"scan": {"mass": masses, "z": [points[m][1] for m in masses], "p": [points[m][0] for m in masses]}}
 

@@ -66,7 +66,7 @@ def measure_window(
         "sculpting_p": flat[joint.best].p_value,
         **fit_row(best),
         "p_window": joint.p_global,
-        "z_window": joint.z_global,
+        "z_window": max(joint.z_global or 0.0, 0.0),
         "p_window_method": joint.p_global_method,
         "n_toys": joint.n_toys,
         "n_failed": joint.n_failed,
