@@ -33,7 +33,7 @@ from lamppost.simulate.null import NullGenerator
 EVENTS = 60_000
 HEAD = """# Calibration of the p-values
 
-Made by `make calibration` on {machine}.
+Made by `{command}` on {machine}.
 Pseudo-experiments of {events:,} events from the null generator ({source}), seeds 0 to n - 1;
 3 windows, 3 folds, 5 members, otherwise the shipped defaults; with and without decorrelation where both are listed.
 `p global` is the number of windows times the smallest window p: it cannot be uniform near 1, so `1 - (1 - p)^3`, exact
@@ -71,10 +71,11 @@ def generator(tables: Path | None) -> NullGenerator:
 
 def experiment(number: int, out: Path, tables: Path | None, decorrelate: str) -> dict[str, Any]:
     """One hunt; its pseudo-data and artefacts are removed when the result is written."""
-    target = out / f"{decorrelate}-{number:04d}.json"
+    name = f"{decorrelate}-{'sample' if tables is None else 'tables'}-{number:04d}"  # each pool has its own draws
+    target = out / f"{name}.json"
     if target.exists():
         return dict(json.loads(target.read_text()))
-    folder = out / f"{decorrelate}-{number:04d}"
+    folder = out / name
     folder.mkdir(parents=True, exist_ok=True)
     events = generator(tables).sample(EVENTS, np.random.default_rng(number))
     path = folder / "events.parquet"
@@ -118,10 +119,10 @@ def uniformity(name: str, p: np.ndarray[Any, Any]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def report(rows: dict[str, list[dict[str, Any]]], source: str) -> str:
+def report(rows: dict[str, list[dict[str, Any]]], source: str, command: str) -> str:
     """The page: global and window p-values, the same after removing the trials factor's conservatism, sculpting."""
     machine = f"{platform.processor() or platform.machine()}, Python {platform.python_version()}"
-    lines = HEAD.format(machine=machine, events=EVENTS, source=source).splitlines()
+    lines = HEAD.format(command=command, machine=machine, events=EVENTS, source=source).splitlines()
     for mode, found in rows.items():
         p_window = np.array([r["p_window"] for r in found])
         lines += [
@@ -150,6 +151,7 @@ def main() -> None:
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     source = "the background of the embedded sample" if options.tables is None else "all background tables"
+    command = "make calibration" if options.tables is None else "python benchmarks/calibration.py --tables FOLDER"
     rows: dict[str, list[dict[str, Any]]] = {}
     with process_pool(options.workers) as pool:
         for mode in options.decorrelate:
@@ -160,7 +162,7 @@ def main() -> None:
                 if len(found) % 10 == 0:
                     print(f"{mode}: {len(found)} of {options.draws}", flush=True)
             rows[mode] = sorted(found, key=lambda r: r["number"])
-            options.table.write_text(report(rows, source))
+            options.table.write_text(report(rows, source, command))
     print(options.table.read_text())
 
 

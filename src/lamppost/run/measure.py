@@ -140,7 +140,7 @@ def inclusive_order(events: Events, edges: Array, function: Background) -> int:
     """The number of parameters that the spectrum of all events needs, by F-test.
 
     The kept events have the same shape, but a hundred times fewer of them cannot tell: an F-test on them alone picks
-    too stiff a function, and what it cannot follow looks like a signal of up to one sigma.
+    too stiff a function, and what it cannot follow looks like a signal.
     """
     return fit_background(Spectrum.from_masses(events.m, edges, events.w), function).n_parameters
 

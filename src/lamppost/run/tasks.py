@@ -123,8 +123,8 @@ def train_fold(
 
     Fold k tests, k + 1 calibrates, the others train. Training events are decorrelated by a map learnt on them, scored
     events by one learnt on fold k + 1: a classifier finds the errors that its map makes inside the region, and with one
-    map for both the scored events of the region would share these errors and pass the cut too often (by 8 % at 10 %
-    kept, 33,000 training events). Stores the aligned scores of the fold's events, in their order.
+    map for both the scored events of the region would share these errors and pass the cut too often. Stores the
+    aligned scores of the fold's events, in their order.
     """
     everything, _, _ = load_events(store, events)
     of = fold_of(everything.id, folds)
