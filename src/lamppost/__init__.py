@@ -12,6 +12,8 @@ _HOME = {
     "Window": "lamppost.core",
     "hunt": "lamppost.api",
     "io": "lamppost.io",
+    "load": "lamppost.storage",
+    "save": "lamppost.storage",
     "stats": "lamppost.stats",
 }
 

@@ -23,6 +23,7 @@ __all__ = [
     "Density",
     "Events",
     "Method",
+    "Outlier",
     "Ratio",
     "Rng",
     "Score",
@@ -162,8 +163,8 @@ class Score(Protocol):
 
     def __call__(self, events: Events) -> Array: ...
 
-    def to_json(self) -> str:
-        """All there is to it, as JSON text; the class that made it reads it back."""
+    def to_bytes(self) -> bytes:
+        """All there is to it; `from_bytes` of the class reads it back, `lamppost.load` finds the class."""
         ...
 
 
@@ -202,6 +203,14 @@ class Density(Role):
         joint: bool = False,
     ) -> Conditional:
         """The fitted density; `base` replaces the unit normal, `log_background` maximises w p + (1 - w) p_B."""
+
+
+class Outlier(Role):
+    """Learns what is usual from one weighted sample."""
+
+    @abstractmethod
+    def fit(self, events: Events, rng: Rng) -> Score:
+        """The fitted score: larger = less like `events`; only the proportions of the weights matter."""
 
 
 class Template(Role):

@@ -97,7 +97,7 @@ def test_random_score_knows_nothing() -> None:
     another = make(Method, "random").fit(view(), rng)(sample)
     assert abs(np.corrcoef(u, another)[0, 1]) < 4 / np.sqrt(len(u))
     with pytest.raises(DataError, match="damaged"):
-        RandomScore.from_json("{}")
+        RandomScore.from_bytes(b"{}")
 
 
 def test_both_sidebands_weigh_the_same() -> None:

@@ -1,11 +1,10 @@
 """`random`: the control that must find nothing."""
 
-import json
 from dataclasses import dataclass
 from typing import Literal
 
 from lamppost.core import Array, Events, Method, Rng, Score, View, uniform_of
-from lamppost.errors import DataError
+from lamppost.storage import fitted, pack_json, unpack_json
 
 __all__ = ["Random"]
 
@@ -20,6 +19,7 @@ class Random(Method):
         return RandomScore(int(rng.integers(2**63)))
 
 
+@fitted("random")
 @dataclass(frozen=True)
 class RandomScore:
     """Fitted: a uniform number per event id."""
@@ -30,15 +30,11 @@ class RandomScore:
         """Uniform numbers (n,)."""
         return uniform_of(events.id, self.key)
 
-    def to_json(self) -> str:
-        """Kind and key."""
-        return json.dumps({"schema": 1, "kind": "random", "key": self.key})
+    def to_bytes(self) -> bytes:
+        """The key, as JSON."""
+        return pack_json("random", {"key": self.key})
 
     @classmethod
-    def from_json(cls, text: str) -> "RandomScore":
-        """Read back what `to_json` wrote."""
-        try:
-            return cls(int(json.loads(text)["key"]))
-        except (ValueError, KeyError, TypeError) as error:
-            msg = f"random score: damaged text ({error})"
-            raise DataError(msg) from None
+    def from_bytes(cls, data: bytes) -> "RandomScore":
+        """Read back what `to_bytes` wrote."""
+        return cls(int(unpack_json(data, "random")["key"]))
