@@ -28,7 +28,8 @@ def load_kinds() -> None:
     for name in ("learn", "templates", "methods"):
         package = import_module(f"lamppost.{name}")
         for module in iter_modules(package.__path__):
-            import_module(f"lamppost.{name}.{module.name}")
+            if not module.ispkg:  # what is compiled with a framework defines no kind
+                import_module(f"lamppost.{name}.{module.name}")
 
 
 load_kinds()

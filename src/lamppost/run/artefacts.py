@@ -16,7 +16,7 @@ from lamppost.errors import LamppostError
 
 __all__ = ["Store", "not_written", "provenance", "remove_parts", "write_file"]
 
-_LIBRARIES = ("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm")
+_LIBRARIES = ("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm", "jax", "jaxlib", "optax", "equinox")
 
 
 @cache

@@ -32,6 +32,7 @@ __all__ = [
 
 TaskFunction = Callable[..., None]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+_XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,8 @@ def ctrl_c_held() -> Iterator[None]:
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """Processes started meanwhile use one thread: a BLAS reads its number of threads when it is loaded, once."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    before = {name: os.environ.get(name) for name in (*_THREADS, "XLA_FLAGS")}
+    os.environ.update(_one_thread())
     try:
         yield
     finally:
@@ -126,8 +127,13 @@ def one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
+def _one_thread() -> dict[str, str]:
+    flags = os.environ.get("XLA_FLAGS", "")
+    return {**dict.fromkeys(_THREADS, "1"), "XLA_FLAGS": flags if _XLA in flags else f"{flags} {_XLA}".strip()}
+
+
 def _start(parent: int) -> None:
-    os.environ.update(dict.fromkeys(_THREADS, "1"))  # for what a pool used on its own loads later
+    os.environ.update(_one_thread())  # for what a pool used on its own loads later
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     import pyarrow as pa
 
