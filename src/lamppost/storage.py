@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from lamppost import __version__
 from lamppost.errors import DataError, LamppostError
 
-__all__ = ["SCHEMA", "Fitted", "fitted", "load", "pack", "pack_json", "save", "unpack", "unpack_json"]
+__all__ = ["SCHEMA", "Fitted", "fitted", "load", "pack", "pack_json", "save", "unpack", "unpack_json", "write_whole"]
 
 SCHEMA = 1
 Tensors = dict[str, NDArray[Any]]
@@ -102,7 +102,15 @@ def save(value: Fitted, path: str | Path) -> None:
     LamppostError
         If it cannot be written: what was there before is still there.
     """
-    path, content = Path(path), value.to_bytes()
+    try:
+        write_whole(Path(path), value.to_bytes())
+    except OSError as error:
+        msg = f"{path}: cannot be written: {error.strerror or error}"
+        raise LamppostError(msg) from None
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that it is there complete or not at all; OSError if it cannot be."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
@@ -110,10 +118,9 @@ def save(value: Fitted, path: str | Path) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
+    except OSError:
         part.unlink(missing_ok=True)
-        msg = f"{path}: cannot be written: {error.strerror or error}"
-        raise LamppostError(msg) from None
+        raise
 
 
 def load(path: str | Path) -> Any:

@@ -21,7 +21,7 @@ from pydantic import Field
 from lamppost.core import Array, Events, Outlier, Rng
 from lamppost.errors import ConfigError, DataError
 from lamppost.learn.preprocess import Preprocess
-from lamppost.learn.storage import fitted, pack, unpack
+from lamppost.storage import fitted, pack, unpack
 
 __all__ = ["Autoencoder", "AutoencoderScore", "Vae"]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from lamppost.core import Array, Density, Events, Rng
 from lamppost.errors import ConfigError, DataError
 from lamppost.learn.preprocess import Preprocess
-from lamppost.learn.storage import fitted, pack, unpack
+from lamppost.storage import fitted, pack, unpack
 
 __all__ = ["FittedDensity"]
 

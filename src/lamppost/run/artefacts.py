@@ -1,7 +1,6 @@
 """Artefacts: files named by the hash of what made them, written whole or not at all, checked when read."""
 
 import json
-import os
 from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
@@ -13,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.errors import LamppostError
+from lamppost.storage import write_whole
 
 __all__ = ["Store", "not_written", "provenance", "remove_parts", "write_file"]
 
@@ -44,15 +44,9 @@ def write_file(path: Path, content: bytes) -> None:
     LamppostError
         If it cannot be written: what was there before is still there, and the run can be started again.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
+        write_whole(path, content)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise not_written(path, error) from None
 
 
