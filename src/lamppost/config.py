@@ -3,10 +3,8 @@
 import tomllib
 from collections.abc import Sequence
 from glob import escape, has_magic
-from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
@@ -18,21 +16,9 @@ from lamppost.search import Grid, windows
 from lamppost.spec import Spec, explain
 from lamppost.stats import Background, Signal
 
-__all__ = ["Fit", "Scan", "Search", "load", "load_kinds", "parse", "rooted"]
+__all__ = ["Fit", "Scan", "Search", "load", "parse", "rooted"]
 
 Regions = Grid | list[tuple[float, float]]
-
-
-def load_kinds() -> None:
-    """Import every module that may define a kind; ML frameworks stay unimported until something is fitted."""
-    for name in ("learn", "templates", "methods"):
-        package = import_module(f"lamppost.{name}")
-        for module in iter_modules(package.__path__):
-            if not module.ispkg:  # what is compiled with a framework defines no kind
-                import_module(f"lamppost.{name}.{module.name}")
-
-
-load_kinds()
 
 
 class Scan(Spec):

@@ -9,14 +9,16 @@ import inspect
 import json
 from abc import ABC
 from collections.abc import Mapping
+from importlib import import_module
 from importlib.metadata import entry_points
+from pkgutil import iter_modules
 from typing import Any, ClassVar, Self, TypeVar, cast
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from lamppost.errors import ConfigError
 
-__all__ = ["Role", "Spec", "digest", "explain", "kinds", "make"]
+__all__ = ["Role", "Spec", "digest", "explain", "kinds", "load_kinds", "make"]
 
 
 class Spec(BaseModel):
@@ -51,10 +53,23 @@ class Role(Spec, ABC):
 R = TypeVar("R", bound=Role)
 
 
-def kinds(role: type[Role]) -> dict[str, type[Role]]:
-    """All registered kinds of a role, those of installed plug-ins (entry point group `lamppost.kinds`) included."""
+def load_kinds() -> None:
+    """Import every module that may define a kind, of plug-ins too; ML frameworks wait until something is fitted.
+
+    By name: nothing below imports what stands above it, kinds register themselves.
+    """
+    for name in ("learn", "templates", "methods"):
+        package = import_module(f"lamppost.{name}")
+        for module in iter_modules(package.__path__):
+            if not module.ispkg:  # what is compiled with a framework defines no kind
+                import_module(f"lamppost.{name}.{module.name}")
     for entry in entry_points(group="lamppost.kinds"):
         entry.load()
+
+
+def kinds(role: type[Role]) -> dict[str, type[Role]]:
+    """All registered kinds of a role, those of installed plug-ins (entry point group `lamppost.kinds`) included."""
+    load_kinds()
     return dict(sorted(role.registry.items()))
 
 

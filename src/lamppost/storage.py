@@ -5,11 +5,8 @@ Both forms carry one header: {schema, kind, lamppost, about, sha256}, the last o
 
 import json
 import os
-import pkgutil
 from collections.abc import Callable, Mapping
 from hashlib import sha256
-from importlib import import_module
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Protocol, TypeVar, cast
 
@@ -18,6 +15,7 @@ from numpy.typing import NDArray
 
 from lamppost import __version__
 from lamppost.errors import DataError, LamppostError
+from lamppost.spec import load_kinds
 
 __all__ = ["SCHEMA", "Fitted", "fitted", "load", "pack", "pack_json", "save", "unpack", "unpack_json", "write_whole"]
 
@@ -197,23 +195,10 @@ def _checked(text: str, kind: str, tensors: Mapping[str, NDArray[Any]]) -> dict[
 
 
 def _class_of(kind: str) -> type[Fitted]:
-    """The class that registered itself for this kind; modules are imported until one has, its namesake first."""
-    names = []
-    for package in ("lamppost.learn", "lamppost.methods"):
-        found = pkgutil.iter_modules(import_module(package).__path__, f"{package}.")
-        names += [module.name for module in found if not module.ispkg]
-    absent = ""
-    for name in sorted(names, key=lambda name: not name.endswith(f".{kind}")):
-        if kind in _CLASSES:
-            break
-        try:
-            import_module(name)
-        except ImportError as error:  # an engine whose framework is not installed
-            absent = f" ({error})"
+    """The class that registered itself for this kind."""
     if kind not in _CLASSES:
-        for entry in entry_points(group="lamppost.kinds"):
-            entry.load()
+        load_kinds()
     if kind not in _CLASSES:
-        msg = f"unknown kind {kind!r} of fitted value, known are {', '.join(sorted(_CLASSES))}{absent}"
+        msg = f"unknown kind {kind!r} of fitted value, known are {', '.join(sorted(_CLASSES))}"
         raise DataError(msg)
     return _CLASSES[kind]

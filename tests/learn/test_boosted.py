@@ -206,7 +206,7 @@ def test_an_event_is_calibrated_by_members_that_did_not_see_it() -> None:
     score = fit(*(events(rng.normal(size=(1000, 2))) for _ in range(2)))
     seen = [np.arange(500), np.arange(250, 750), np.arange(600)]
     scores, fresh = score.out_of_fold(x, seen)
-    alone = [BoostedScore((text,))(events(x)) for text in score.members]
+    alone = [BoostedScore((text,), score.names)(events(x)) for text in score.members]
     np.testing.assert_allclose(scores[:250], alone[1][:250])
     np.testing.assert_allclose(scores[600:750], (alone[0] + alone[2])[600:750] / 2)
     np.testing.assert_array_equal(fresh, ~((np.arange(1000) >= 250) & (np.arange(1000) < 500)))
@@ -221,7 +221,7 @@ def test_defaults() -> None:
         "learning_rate": 0.1,
         "leaves": 31,
         "min_leaf": 100,
-        "fraction": 0.8,
-        "bins": 31,
+        "fraction": 0.9,
+        "bins": 63,
         "calibrate": "none",
     }

@@ -111,7 +111,7 @@ def test_numbers_that_json_does_not_have(value: float) -> None:
         pack_json("toy", {"value": value})
 
 
-@pytest.mark.parametrize("value", [RandomScore(2**62 + 1), BoostedScore(("text of a tree",), True)])
+@pytest.mark.parametrize("value", [RandomScore(2**62 + 1), BoostedScore(("text of a tree",), ("a", "b"), True)])
 def test_save_and_load(value: Any, tmp_path: Path) -> None:
     path = tmp_path / "model"
     lamppost.save(value, path)

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 from scipy.stats import kstest, rankdata
 
-from lamppost.config import load_kinds
 from lamppost.core import Array, Events, Method, Rng, Template, View, Window
 from lamppost.errors import DataError
 from lamppost.methods.random import RandomScore
-from lamppost.spec import make
+from lamppost.spec import load_kinds, make
 
 load_kinds()
 WINDOW = Window(1.0, 2.0, 1.0)

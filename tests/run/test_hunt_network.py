@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from small_hunt import timeless, write_hunt
 
 import lamppost
 from lamppost.config import load
 from lamppost.run import InlineExecutor, run_hunt
+from small_hunt import timeless, write_hunt
 
 pytest.importorskip("jax", reason="the extra `networks` is not installed")
 

@@ -9,12 +9,11 @@ import pytest
 from scipy.stats import ks_2samp
 from search_toys import WINDOW, events, falling
 
-from lamppost.config import load_kinds
 from lamppost.core import Array, Events, Method, Rng, View
 from lamppost.run.artefacts import Store
 from lamppost.run.tasks import train_fold
 from lamppost.search import fold_of
-from lamppost.spec import make
+from lamppost.spec import load_kinds, make
 
 load_kinds()
 FOLDS = 5

@@ -10,13 +10,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from lamppost.core import Array, Events, Ratio, Rng, Score
-from lamppost.errors import ConfigError, DataError
 from lamppost.learn.calibration import Calibration, fit_calibration
+from lamppost.learn.pairs import Pair, Rows, columns, members_leave_events_out
 from lamppost.storage import fitted, pack_json, unpack_json
 
 __all__ = ["Boosted", "BoostedScore", "settings"]
-
-Rows = NDArray[np.int64]
 
 _PER_BIN = 32  # events whose quantiles become a member's bin edges: few, so that the edges of members differ
 
@@ -45,7 +43,7 @@ class Boosted(Ratio):
     learning_rate: float = Field(0.1, gt=0, le=1, description="shrinkage of every tree")
     leaves: int = Field(31, ge=2, description="leaves per tree")
     min_leaf: int = Field(100, ge=1, description="events per leaf, at least")
-    fraction: float = Field(0.8, gt=0, le=1, description="part of either sample that a member is grown on")
+    fraction: float = Field(0.9, gt=0, le=1, description="part of either sample that a member is grown on")
     bins: int = Field(
         63, ge=2, le=255, description="bins of about equal content per feature; more for a strong signal in a tail"
     )
@@ -55,33 +53,20 @@ class Boosted(Ratio):
 
     @model_validator(mode="after")
     def _members_leave_events_out(self) -> Self:
-        if self.calibrate != "none" and (self.members == 1 or self.fraction == 1):
-            msg = f"ratio 'boosted': calibrate = {self.calibrate!r} needs events that members did not see: expected "
-            msg += f"members > 1 and fraction < 1, found members = {self.members} and fraction = {self.fraction:g}"
-            raise ConfigError(msg)
+        members_leave_events_out(self.kind, self.calibrate, self.members, self.fraction)
         return self
 
     def fit(self, p: Events, q: Events, *, given_m: bool, rng: Rng) -> Score:
         """Grow all members; raises DataError for a sample of less than 10 events or without positive weight."""
-        for name, sample in (("p", p), ("q", q)):
-            if len(sample) < 10 or not sample.w.sum() > 0:
-                msg = f"boosted: sample {name} has {len(sample)} events of weight {sample.w.sum():g}, expected >= 10"
-                raise DataError(msg)
-        x = np.concatenate([inputs(p, given_m), inputs(q, given_m)])
-        is_p = np.arange(len(x)) < len(p)
-        # mean weight 1 keeps the meaning of min_leaf and of LightGBM's own limits
-        w = np.concatenate([p.w / p.w.sum(), q.w / q.w.sum()]) * len(x) / 2
-        seen = [self._part(len(p), len(q), rng) for _ in range(self.members)]
-        score = BoostedScore(tuple(self._grow(x[rows], is_p[rows], w[rows], rng) for rows in seen), given_m)
+        pair = Pair.of(self.kind, p, q, given_m=given_m)
+        seen = [pair.part(self.fraction, rng) for _ in range(self.members)]
+        members = tuple(self._grow(pair.x[rows], pair.is_p[rows], pair.w[rows], rng) for rows in seen)
+        score = BoostedScore(members, pair.names, given_m)
         if self.calibrate == "none":
             return score
-        scores, fresh = score.out_of_fold(x, seen)
-        return replace(score, calibration=fit_calibration(self.calibrate, scores[fresh], is_p[fresh], w[fresh]))
-
-    def _part(self, n_p: int, n_q: int, rng: Rng) -> Rows:
-        """Rows of the events that a member is grown on, of p and of q in the same proportion."""
-        parts = [rng.permutation(n)[: max(int(self.fraction * n), 1)] for n in (n_p, n_q)]
-        return np.sort(np.concatenate([parts[0], n_p + parts[1]]))
+        scores, fresh = score.out_of_fold(pair.x, seen)
+        calibration = fit_calibration(self.calibrate, scores[fresh], pair.is_p[fresh], pair.w[fresh])
+        return replace(score, calibration=calibration)
 
     def _grow(self, x: NDArray[np.float32], is_p: NDArray[np.bool_], w: Array, rng: Rng) -> str:
         import lightgbm
@@ -108,17 +93,13 @@ def settings(seed: int) -> dict[str, Any]:
     return {"seed": seed, "deterministic": True, "force_row_wise": True, "num_threads": 1, "verbosity": -1}
 
 
-def inputs(events: Events, given_m: bool) -> NDArray[np.float32]:
-    """The features (n, d), with m as a further column where the ratio is conditional on it."""
-    return np.column_stack([events.x, events.m.astype(np.float32)]) if given_m else np.ascontiguousarray(events.x)
-
-
 @fitted("boosted")
 @dataclass(frozen=True)
 class BoostedScore:
     """Fitted: the members as LightGBM text, and how their mean becomes a log ratio."""
 
     members: tuple[str, ...]
+    names: tuple[str, ...]
     given_m: bool = False
     calibration: Calibration | None = None
 
@@ -130,7 +111,7 @@ class BoostedScore:
 
     def __call__(self, events: Events) -> Array:
         """Mean log-odds (n,) of the members, calibrated if that was asked for."""
-        x = inputs(events, self.given_m)
+        x = columns(events, self.names, self.given_m)
         total = np.zeros(len(events))
         for booster in self._boosters:
             total += booster.predict(x, raw_score=True, num_threads=1)
@@ -154,11 +135,12 @@ class BoostedScore:
     def to_bytes(self) -> bytes:
         """The members' text and the calibration, as JSON."""
         calibration = self.calibration and self.calibration.to_table()
-        return pack_json("boosted", {"given_m": self.given_m, "members": self.members, "calibration": calibration})
+        about = {"names": self.names, "given_m": self.given_m, "members": self.members, "calibration": calibration}
+        return pack_json("boosted", about)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "BoostedScore":
         """Read back what `to_bytes` wrote; damaged or newer data give a clear error."""
         about = unpack_json(data, "boosted")
         calibration = about["calibration"] and Calibration.from_table(about["calibration"])
-        return cls(tuple(about["members"]), bool(about["given_m"]), calibration)
+        return cls(tuple(about["members"]), tuple(about["names"]), bool(about["given_m"]), calibration)

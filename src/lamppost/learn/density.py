@@ -17,6 +17,9 @@ __all__ = ["FittedDensity"]
 
 Floats = NDArray[np.float32]
 
+FAR = 1e6
+"""Coordinates beyond this are taken for this, where a unit normal is 1: its density stays a number."""
+
 
 @fitted("density")
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,8 @@ class FittedDensity:
     held_out: float | None = None
     """Weighted mean of the log of what was maximised, on the events held out of the training, in units of x (and m)."""
     fractions: tuple[float, ...] | None = None
-    """What each member found for the fraction next to a frozen background."""
+    """What each member found for the fraction next to a frozen background, at most: where the flow takes some of the
+    background for its own a larger fraction gives the same likelihood."""
 
     @property
     def members(self) -> int:
@@ -90,7 +94,8 @@ class FittedDensity:
         from lamppost.learn.engine.chunks import in_chunks
         from lamppost.learn.engine.density import encode
 
-        z = in_chunks(encode, self._member(member), self._coordinates(events)[0], self._given(events.m))[0].T
+        y, c = self._coordinates(events)[0], self._given(events.m)
+        z = in_chunks(encode, self._member(member), y, c, precise=True)[0].T
         return z if self.base is None else self.preprocess.inverse(z)
 
     def decode(self, z: Floats, m: Array, member: int = 0) -> Floats:
@@ -99,7 +104,8 @@ class FittedDensity:
         from lamppost.learn.engine.density import decode
 
         y = z if self.base is None else self.preprocess.forward(z, np.zeros(len(z), np.uint64))[0]
-        return self.preprocess.inverse(in_chunks(decode, self._member(member), y.T, self._given(m))[0].T)
+        c = self._given(m)
+        return self.preprocess.inverse(in_chunks(decode, self._member(member), y.T, c, precise=True)[0].T)
 
     def to_bytes(self) -> bytes:
         """A safetensors file: weights and, as JSON, everything else; those of a base are among them."""
@@ -133,7 +139,8 @@ class FittedDensity:
 
     @classmethod
     def _from(cls, about: Mapping[str, Any], tensors: Mapping[str, Floats], prefix: str) -> "FittedDensity":
-        own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.rpartition("base:")[0] == prefix[:-5]}
+        mine = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+        own = {name: t for name, t in mine.items() if not name.startswith("base:")}
         return cls(
             spec=Density.parse(about["spec"]),
             preprocess=Preprocess.from_table(about["preprocess"]),
@@ -166,7 +173,7 @@ class FittedDensity:
             msg = f"density: fitted on features {', '.join(self.preprocess.names)}, found {', '.join(events.names)}"
             raise DataError(msg)
         y, log_slope = self.preprocess.forward(events.x, events.id)
-        return np.ascontiguousarray(y.T), log_slope
+        return np.ascontiguousarray(y.T.clip(-FAR, FAR)), log_slope
 
     def _given(self, m: Array) -> Floats:
         return ((np.asarray(m) - self.shift) / self.scale).astype(np.float32)[None]
@@ -178,11 +185,11 @@ class FittedDensity:
     def _draw(self, m: Array, rng: Rng) -> Floats:
         """Coordinates y (d, n) at masses m (n,)."""
         from lamppost.learn.engine.chunks import in_chunks
-        from lamppost.learn.engine.density import decode
+        from lamppost.learn.engine.density import draw
 
         d = len(self.preprocess.names)
         z = rng.standard_normal((d, len(m)), np.float32) if self.base is None else self.base._draw(m, rng)
         y, c = np.empty_like(z), self._given(m)
         for member, rows in self._shares(len(m), rng):
-            y[:, rows] = in_chunks(decode, self._member(member), z[:, rows], c[:, rows])[0]
+            y[:, rows] = in_chunks(draw, self._member(member), z[:, rows], c[:, rows])[0]
         return y

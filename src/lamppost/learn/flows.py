@@ -30,7 +30,7 @@ class Flow(Density):
         1.5,
         ge=0,
         description="pull of the weights towards zero, where a flow is the identity, at 10,000 events; "
-        "it falls like the root of their number",
+        "it falls like the root of their number; none next to a frozen background",
     )
     average: float = Field(0.25, gt=0, le=1, description="last part of the training over which weights are averaged")
     holdout: float = Field(0.1, ge=0, le=0.9, description="part of the events kept out, for the held-out likelihood")

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from lamppost.core import Array, Events, Ratio, Rng, Score
-from lamppost.errors import ConfigError, DataError
-from lamppost.learn.boosted import inputs
+from lamppost.errors import DataError
 from lamppost.learn.calibration import Calibration
+from lamppost.learn.pairs import columns, members_leave_events_out
 from lamppost.learn.preprocess import Preprocess
 from lamppost.storage import fitted, pack, unpack
 
@@ -50,10 +50,7 @@ class Network(Ratio):
 
     @model_validator(mode="after")
     def _members_leave_events_out(self) -> Self:
-        if self.calibrate != "none" and (self.members == 1 or self.fraction == 1):
-            msg = f"ratio 'network': calibrate = {self.calibrate!r} needs events that members did not see: expected "
-            msg += f"members > 1 and fraction < 1, found members = {self.members} and fraction = {self.fraction:g}"
-            raise ConfigError(msg)
+        members_leave_events_out(self.kind, self.calibrate, self.members, self.fraction)
         return self
 
     def fit(self, p: Events, q: Events, *, given_m: bool, rng: Rng) -> Score:
@@ -89,7 +86,8 @@ class NetworkScore:
 
     def coordinates(self, events: Events) -> NDArray[np.float32]:
         """What the networks see of the events: (n, inputs), near a unit normal."""
-        return self.preprocess.forward(inputs(events, self.given_m), events.id)[0]
+        names = self.preprocess.names[: len(self.preprocess.names) - self.given_m]
+        return self.preprocess.forward(columns(events, names, self.given_m), events.id)[0]
 
     def to_bytes(self) -> bytes:
         """A safetensors file: weights and, as JSON, everything else."""

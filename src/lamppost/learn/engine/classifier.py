@@ -13,13 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array, Events, Rng
-from lamppost.errors import DataError
-from lamppost.learn.boosted import inputs
 from lamppost.learn.calibration import fit_calibration
 from lamppost.learn.engine.chunks import in_chunks
 from lamppost.learn.engine.layers import Dense, Mlp, Tensor
 from lamppost.learn.engine.training import Job, Plan, batch_size, train
 from lamppost.learn.network import NetworkScore
+from lamppost.learn.pairs import Pair
 from lamppost.learn.preprocess import Preprocess
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Classifier", "fit_networks", "loss", "mean_log_odds"]
 
-LEAST_EVENTS = 10
 LEAST_STEPS = 100
 """Steps of a training on few events: more would learn them by heart."""
 REACH = 2.5
@@ -74,7 +72,7 @@ def fit_networks(
     spec: "Network", jobs: Sequence[tuple[Events, Events]], *, given_m: bool, rngs: Sequence[Rng]
 ) -> list[NetworkScore]:
     """The fitted scores of all jobs; those of about the same size, which share a batch size, are trained together."""
-    pairs = [_Pair.of(spec, p, q, given_m=given_m, rng=rng) for (p, q), rng in zip(jobs, rngs, strict=True)]
+    pairs = [_Coordinates.of(spec, p, q, given_m=given_m, rng=rng) for (p, q), rng in zip(jobs, rngs, strict=True)]
     scores: dict[int, NetworkScore] = {}
     order = sorted(range(len(pairs)), key=lambda k: pairs[k].shape)
     for _, group in groupby(order, key=lambda k: pairs[k].shape):
@@ -84,48 +82,37 @@ def fit_networks(
 
 
 @dataclass(frozen=True)
-class _Pair:
+class _Coordinates:
     """Both samples of a job: z (n, d), whether of p (n,), w (n,) of mean 1; rows and seed of every member."""
 
     preprocess: Preprocess
     z: NDArray[np.float32]
     is_p: NDArray[np.bool_]
     w: Array
-    halves: list[NDArray[np.int32]]
+    seen: list[NDArray[np.int32]]
     seeds: list[int]
 
     @staticmethod
-    def of(spec: "Network", p: Events, q: Events, *, given_m: bool, rng: Rng) -> "_Pair":
-        for name, sample in (("p", p), ("q", q)):
-            if len(sample) < LEAST_EVENTS or not sample.w.sum() > 0:
-                msg = f"network: sample {name} has {len(sample)} events of weight {sample.w.sum():g}, "
-                raise DataError(msg + f"expected >= {LEAST_EVENTS} events of positive weight")
-        x = np.concatenate([inputs(p, given_m), inputs(q, given_m)])
-        w = np.concatenate([p.w / p.w.sum(), q.w / q.w.sum()]) * len(x) / 2
-        preprocess = Preprocess.fit(x, np.abs(w), p.names + (("m",) if given_m else ()))
-        z = preprocess.forward(x, np.concatenate([p.id, q.id]))[0]
-        halves = [_half(spec.fraction, len(p), len(q), rng) for _ in range(spec.members)]
+    def of(spec: "Network", p: Events, q: Events, *, given_m: bool, rng: Rng) -> "_Coordinates":
+        pair = Pair.of(spec.kind, p, q, given_m=given_m)
+        preprocess = Preprocess.fit(pair.x, np.abs(pair.w), pair.names + (("m",) if given_m else ()))
+        z = preprocess.forward(pair.x, np.concatenate([p.id, q.id]))[0]
+        seen = [pair.part(spec.fraction, rng).astype(np.int32) for _ in range(spec.members)]
         seeds = [int(seed) for seed in rng.integers(2**31, size=spec.members)]
-        return _Pair(preprocess, _within(z), np.arange(len(x)) < len(p), w, halves, seeds)
+        return _Coordinates(preprocess, _within(z), pair.is_p, pair.w, seen, seeds)
 
     @cached_property
     def shape(self) -> tuple[int, int]:
         """What must agree for jobs to be trained together: features, and the power of two of events per member."""
-        return self.z.shape[1], len(self.halves[0]).bit_length()
+        return self.z.shape[1], len(self.seen[0]).bit_length()
 
 
-def _half(fraction: float, n_p: int, n_q: int, rng: Rng) -> NDArray[np.int32]:
-    """Rows of the events that a member is trained on, of p and of q in the same proportion."""
-    parts = [rng.permutation(n)[: max(int(fraction * n), 1)] for n in (n_p, n_q)]
-    return np.sort(np.concatenate([parts[0], n_p + parts[1]])).astype(np.int32)
-
-
-def _fit_alike(spec: "Network", pairs: Sequence[_Pair], given_m: bool) -> Iterator[NetworkScore]:
+def _fit_alike(spec: "Network", pairs: Sequence[_Coordinates], given_m: bool) -> Iterator[NetworkScore]:
     starts = np.cumsum([0, *(len(pair.w) for pair in pairs)])
     jobs = [
         Job(Classifier.drawn(seed, pair.z.shape[1], spec.pieces, spec.hidden), (start + rows).astype(np.int32), seed)
         for pair, start in zip(pairs, starts, strict=False)
-        for rows, seed in zip(pair.halves, pair.seeds, strict=True)
+        for rows, seed in zip(pair.seen, pair.seeds, strict=True)
     ]
     columns = [{"z": pair.z, "y": pair.is_p.astype(np.float32), "w": pair.w.astype(np.float32)} for pair in pairs]
     pool = {name: np.concatenate([column[name] for column in columns]) for name in ("z", "y", "w")}
@@ -137,11 +124,11 @@ def _fit_alike(spec: "Network", pairs: Sequence[_Pair], given_m: bool) -> Iterat
         yield NetworkScore(pair.preprocess, own, given_m, _calibration(spec, pair, own))
 
 
-def _calibration(spec: "Network", pair: _Pair, tensors: Tensors) -> Any:
+def _calibration(spec: "Network", pair: _Coordinates, tensors: Tensors) -> Any:
     if spec.calibrate == "none":
         return None
     fresh = np.ones((spec.members, len(pair.w)), bool)
-    for member, rows in zip(fresh, pair.halves, strict=True):
+    for member, rows in zip(fresh, pair.seen, strict=True):
         member[rows] = False
     each = in_chunks(_each_log_odds, _classifiers(tensors), pair.z.T)[0].astype(np.float64)
     kept = fresh.any(axis=0)

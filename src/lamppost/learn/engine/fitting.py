@@ -63,7 +63,7 @@ def fit_density(
         batch_size(len(seen), spec.batch),
         spec.epochs,
         spec.learning_rate,
-        spec.weight_decay,
+        spec.weight_decay if log_background is None else 0.0,
         average=spec.average,
         least=spec.least,
         most=spec.steps,
@@ -80,6 +80,10 @@ def _check(events: Events, base: Any, log_background: Array | None, fraction: An
     if len(events) < LEAST_EVENTS or not events.w.sum() > 0:
         msg = f"density: {len(events)} events of weight {events.w.sum():g}, expected >= {LEAST_EVENTS}"
         raise DataError(msg)
+    if not np.isfinite(events.m).all():
+        row = int(np.flatnonzero(~np.isfinite(events.m))[0])
+        msg = f"density: m is {events.m[row]} in row {row}, expected finite numbers"
+        raise DataError(msg)
     if (events.w < 0).any():
         msg = f"density: {(events.w < 0).sum()} of {len(events)} weights are negative: such a likelihood has no maximum"
         raise DataError(msg)
@@ -92,8 +96,8 @@ def _check(events: Events, base: Any, log_background: Array | None, fraction: An
     if log_background is not None and (len(log_background) != len(events) or np.isnan(log_background).any()):
         msg = f"density: expected {len(events)} log background densities that are numbers, found {len(log_background)}"
         raise DataError(msg)
-    if fraction != "learn" and not 0 < fraction <= 1:
-        msg = f"density: expected a fraction in (0, 1] or 'learn', found {fraction}"
+    if fraction != "learn" and not (isinstance(fraction, int | float) and 0 < fraction <= 1):
+        msg = f"density: expected a fraction in (0, 1] or 'learn', found {fraction!r}"
         raise ConfigError(msg)
     if log_background is None and fraction != 1.0:
         msg = f"density: a fraction ({fraction}) needs the log density of a background"

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from lamppost.learn.engine.couplings import Univariate, affine, quadratic, spline
+from lamppost.learn.engine.couplings import BOUND, Univariate, affine, quadratic, spline
 from lamppost.learn.engine.layers import Dense, Mlp, Tensor, stacked
 
 __all__ = ["Coupling", "Flow", "Made", "coupling_flow", "masked_flow"]
@@ -29,7 +29,8 @@ class Coupling(eqx.Module):
 
     def __call__(self, x: Tensor, c: Tensor, *, inverse: bool) -> tuple[Tensor, Tensor]:
         kept = len(x) // 2
-        raw = self.net(jnp.concatenate([x[:kept], c]))
+        # what a network has never seen it is not asked about: an event far outside still comes back
+        raw = self.net(jnp.concatenate([jnp.clip(x[:kept], -BOUND, BOUND), c]))
         raw = raw.reshape(-1, len(x) - kept, x.shape[1])
         moved, log_slope = FUNCTIONS[self.function][0](raw, x[kept:], inverse)
         return jnp.concatenate([x[:kept], moved]), jnp.sum(log_slope, axis=0)
@@ -50,7 +51,7 @@ class Made(eqx.Module):
         degree = np.arange(hidden) % d - 1
         sees = (degree[:, None] >= np.arange(d)).astype(np.float32)
         seen = np.tile(degree < np.arange(d)[:, None], (2, 1)).astype(np.float32)
-        h = (self.first.weight * sees) @ x + self.first.bias[:, None] + self.context.weight @ c
+        h = (self.first.weight * sees) @ jnp.clip(x, -BOUND, BOUND) + self.first.bias[:, None] + self.context.weight @ c
         h = jax.nn.silu(h)
         raw = (self.last.weight * seen) @ h + self.last.bias[:, None] + self.direct.weight @ c
         return raw.reshape(2, d, -1)
