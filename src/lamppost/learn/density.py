@@ -169,9 +169,7 @@ class FittedDensity:
         return one_of(self._models, member)
 
     def _coordinates(self, events: Events) -> tuple[Floats, Array]:
-        if events.names != self.preprocess.names:
-            msg = f"density: fitted on features {', '.join(self.preprocess.names)}, found {', '.join(events.names)}"
-            raise DataError(msg)
+        events = events if events.names == self.preprocess.names else events.select(self.preprocess.names)
         y, log_slope = self.preprocess.forward(events.x, events.id)
         return np.ascontiguousarray(y.T.clip(-FAR, FAR)), log_slope
 
