@@ -10,7 +10,9 @@ jax = pytest.importorskip("jax")
 
 import equinox as eqx  # noqa: E402
 
+from lamppost.learn.engine import training  # noqa: E402
 from lamppost.learn.engine.chunks import CHUNK, in_chunks  # noqa: E402
+from lamppost.learn.engine.layers import Mlp  # noqa: E402
 from lamppost.learn.engine.training import Job, Plan, batch_size, train  # noqa: E402
 
 PLAN = Plan(batch=128, epochs=20, learning_rate=0.02)
@@ -76,6 +78,28 @@ def test_jobs_of_different_sizes_together_are_as_alone() -> None:
     order = [3, 0, 4, 1, 2]
     np.testing.assert_array_equal(values(train(squares, [jobs[k] for k in order], data, PLAN)), together[:, order])
     assert len({tuple(column) for column in together.T}) == len(jobs)
+
+
+def cross_entropy(model: Mlp, batch: Any, key: Any) -> Any:
+    s = model(batch["x"][None])[0]
+    return jax.numpy.mean(batch["w"] * (jax.nn.softplus(s) - (batch["y"] > 1) * s))
+
+
+def test_an_accelerator_trains_them_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled for other backends, run on this one: each network is what it is alone, and as on a CPU."""
+    data = pool()
+    jobs = [
+        Job(Mlp.drawn(np.random.default_rng(k), (1, 16, 16, 1)), np.arange(n), k) for k, n in enumerate((N, 900, 50))
+    ]
+    in_turn = jax.tree.leaves(train(cross_entropy, jobs, data, PLAN))
+    monkeypatch.setattr(jax, "default_backend", lambda: "another")
+    training._compiled.cache_clear()
+    side_by_side = jax.tree.leaves(train(cross_entropy, jobs, data, PLAN))
+    alone = [jax.tree.leaves(train(cross_entropy, [one], data, PLAN)) for one in jobs]
+    training._compiled.cache_clear()
+    for leaf, reference, *single in zip(side_by_side, in_turn, *alone, strict=True):
+        np.testing.assert_allclose(leaf, np.concatenate(single), atol=1e-5)
+        np.testing.assert_allclose(leaf, reference, atol=1e-5)
 
 
 def test_same_seed_same_bits() -> None:
