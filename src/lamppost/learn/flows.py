@@ -21,7 +21,7 @@ class Flow(Density):
     """What all flows share: an ensemble trained at once by weighted maximum likelihood."""
 
     members: int = Field(1, ge=1, le=1000, description="flows in the ensemble, each on its own resampled events")
-    epochs: float = Field(20, gt=0, description="passes over the events, at least 300 steps")
+    epochs: float = Field(20, gt=0, description="passes over the events, within the limits on steps")
     least: int = Field(100, ge=1, description="optimiser steps, at least")
     steps: int = Field(1500, ge=1, description="optimiser steps, at most")
     batch: int = Field(1024, ge=16, description="events per step, at most: fewer where there are few events")
@@ -40,11 +40,9 @@ class Flow(Density):
     def drawn(self, rng: Rng, features: int, given: int) -> Any:
         """An untrained bijection of y (features, n) given c (given, n)."""
 
+    @abstractmethod
     def loss(self, *, plain: bool) -> Any:
-        """What training minimises."""
-        from lamppost.learn.engine.density import likelihood
-
-        return likelihood
+        """What training minimises; not `plain`: next to a frozen background."""
 
     @final
     def fit(
@@ -66,6 +64,11 @@ class Flow(Density):
 class _Coupling(Flow):
     layers: int = Field(6, ge=1, description="coupling layers")
     hidden: tuple[int, ...] = Field((64, 64), description="widths of the hidden layers of every layer's network")
+
+    @final
+    def loss(self, *, plain: bool) -> Any:
+        """The likelihood."""
+        return _likelihood()
 
 
 class Affine(_Coupling):
@@ -117,8 +120,18 @@ class Maf(Flow):
     blocks: int = Field(15, ge=1, description="autoregressive blocks, alternately forwards and backwards")
     width: int = Field(128, ge=1, description="hidden units per block")
 
+    def loss(self, *, plain: bool) -> Any:
+        """The likelihood."""
+        return _likelihood()
+
     def drawn(self, rng: Rng, features: int, given: int) -> Any:
         """Identity masked autoregressive flow."""
         from lamppost.learn.engine.flow import masked_flow
 
         return masked_flow(rng, features, given, blocks=self.blocks, hidden=self.width)
+
+
+def _likelihood() -> Any:
+    from lamppost.learn.engine.density import likelihood
+
+    return likelihood
