@@ -213,6 +213,7 @@ def test_refusals(kind: str) -> None:
         (good[:9], "has 9 events"),
         (replace(good, w=0 * good.w), "has 100 events of weight 0"),
         (replace(good, w=-good.w), "has 100 events of weight -100"),
+        (replace(good, w=np.where(np.arange(100) == 3, np.inf, 1.0)), "has 1 weights that are not finite"),
     ):
         for p, q, side in ((bad, good, "p"), (good, bad, "q")):
             with pytest.raises(DataError, match=f"{kind}: sample {side} {found}"):

@@ -3,6 +3,7 @@
 import logging
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from lamppost.core import Array, Density, Events
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, DataError
 from lamppost.learn.density import FittedDensity
 from lamppost.learn.flows import Affine, Flow, Maf, Spline
 from lamppost.spec import make
@@ -250,3 +251,24 @@ def test_spec_needs_no_framework() -> None:
     code = "import sys, lamppost.learn.flows, lamppost.learn.density; print({'jax', 'optax'} & {*sys.modules})"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "set()"
+
+
+def test_what_no_training_can_be_made_of_is_refused() -> None:
+    rng = np.random.default_rng(40)
+    events = sample(rng.normal(size=(500, 2)), rng.uniform(size=500))
+    spec = default(Density, "affine", members=1)
+    heavy = replace(events, w=np.where(np.arange(500) == 7, np.inf, 1.0))
+    with pytest.raises(DataError, match="1 of 500 weights are not finite"):
+        spec.fit(heavy, rng)
+    with pytest.raises(DataError, match="below infinity"):
+        spec.fit(events, rng, log_background=np.full(500, np.inf), fraction=0.5)
+    with pytest.raises(DataError, match="no longer numbers"):
+        default(Density, "affine", members=1, learning_rate=1e30).fit(events, rng)
+    base = spec.fit(events, rng)
+    with pytest.raises(ConfigError, match="transforms have no effect"):
+        default(Density, "affine", transforms={"a": "standardise"}).fit(events, rng, base=base)
+    for member in (1, -1):
+        with pytest.raises(ConfigError, match=f"a member below 1, found {member}"):
+            base.encode(events, member)
+    with pytest.raises(ConfigError, match="bins"):
+        make(Density, {"kind": "spline", "bins": 65})

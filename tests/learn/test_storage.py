@@ -160,3 +160,20 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path) -> None:
 def test_one_kind_one_class() -> None:
     with pytest.raises(TypeError, match="defined twice"):
         fitted("random")(BoostedScore)
+
+
+def test_numbers_that_nothing_writes_are_damage(tmp_path: Path) -> None:
+    text = pack_json("random", {"seed": 1}).decode()
+    for spoiled in (text.replace('"seed":1', '"seed":1e999'), text.replace('"schema":1', '"schema":Infinity')):
+        assert spoiled != text
+        path = tmp_path / "score.json"
+        path.write_text(spoiled)
+        with pytest.raises(DataError, match=r"score\.json: not a fitted value of lamppost, or a damaged one"):
+            load(path)
+
+
+def test_whole_files_of_wrong_content_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "score.json"
+    path.write_bytes(pack_json("boosted", {"given_m": False}))
+    with pytest.raises(DataError, match=r"score\.json: "):
+        load(path)

@@ -39,7 +39,8 @@ class FittedDensity:
     mass: Preprocess | None = None
     base: "FittedDensity | None" = None
     held_out: float | None = None
-    """Weighted mean of the log of what was maximised, on the events held out of the training, in units of x (and m)."""
+    """Weighted mean of the log of what was maximised, in units of x (and m), on events held out of the training, though
+    not of the preprocessing."""
     fractions: tuple[float, ...] | None = None
     """What each member found for the fraction next to a frozen background, at most: where the flow takes some of the
     background for its own a larger fraction gives the same likelihood."""
@@ -99,7 +100,10 @@ class FittedDensity:
         return z if self.base is None else self.preprocess.inverse(z)
 
     def decode(self, z: Floats, m: Array, member: int = 0) -> Floats:
-        """The features (n, d) that a member maps to z (n, d) at masses m (n,)."""
+        """The features (n, d) that a member maps to z (n, d) at masses m (n,): the inverse of `encode`.
+
+        But for a density with a base and integer features: z are integers as well then, and what lies between is lost.
+        """
         from lamppost.learn.engine.chunks import in_chunks
         from lamppost.learn.engine.density import decode
 
@@ -166,6 +170,9 @@ class FittedDensity:
     def _member(self, member: int) -> Any:
         from lamppost.learn.engine.fitting import one_of
 
+        if not 0 <= member < self.members:
+            msg = f"density: expected a member below {self.members}, found {member}"
+            raise ConfigError(msg)
         return one_of(self._models, member)
 
     def _coordinates(self, events: Events) -> tuple[Floats, Array]:

@@ -87,7 +87,7 @@ class Quadratic(_Coupling):
     """Coupling flow of piecewise quadratic functions (arXiv:1808.03856)."""
 
     kind: Literal["quadratic"] = "quadratic"
-    bins: int = Field(8, ge=2, description="pieces of every function")
+    bins: int = Field(8, ge=2, le=64, description="pieces of every function")
 
     def drawn(self, rng: Rng, features: int, given: int) -> Any:
         """Identity coupling flow."""
@@ -102,7 +102,7 @@ class Spline(_Coupling):
     """Coupling flow of monotone rational-quadratic splines (neural spline flow, arXiv:1906.04032)."""
 
     kind: Literal["spline"] = "spline"
-    bins: int = Field(8, ge=2, description="pieces of every function")
+    bins: int = Field(8, ge=2, le=64, description="pieces of every function")
 
     def drawn(self, rng: Rng, features: int, given: int) -> Any:
         """Identity coupling flow."""

@@ -31,6 +31,9 @@ class Pair:
             if len(sample) < LEAST_EVENTS or not sample.w.sum() > 0:
                 msg = f"{kind}: sample {name} has {len(sample)} events of weight {sample.w.sum():g}, "
                 raise DataError(msg + f"expected >= {LEAST_EVENTS} events of positive weight")
+            if not np.isfinite(sample.w).all():
+                msg = f"{kind}: sample {name} has {(~np.isfinite(sample.w)).sum()} weights that are not finite"
+                raise DataError(msg)
         if p.names != q.names:
             msg = f"{kind}: sample p has features {', '.join(p.names)}, q has {', '.join(q.names)}"
             raise DataError(msg)

@@ -38,13 +38,13 @@ def fit_density(
     joint: bool,
 ) -> FittedDensity:
     """Train all members of `spec` at once; see `core.Density.fit`."""
-    _check(events, base, log_background, fraction)
+    _check(spec, events, base, log_background, fraction)
     assert base is None or isinstance(base, FittedDensity)
     untrained = FittedDensity(
         spec=spec,
         preprocess=base.preprocess if base else Preprocess.fit(events.x, events.w, events.names, dict(spec.transforms)),
         shift=base.shift if base else float(events.m.mean()),
-        scale=base.scale if base else float(events.m.std()) or 1.0,
+        scale=base.scale if base else _width(events.m),
         tensors={},
         mass=Preprocess.fit(events.m[:, None], events.w, ("m",)) if joint else None,
         base=base,
@@ -76,7 +76,13 @@ def fit_density(
     return replace(trained, held_out=_held_out(trained, events[held], log_background, held, fraction))
 
 
-def _check(events: Events, base: Any, log_background: Array | None, fraction: Any) -> None:
+def _width(m: Array) -> float:
+    """The spread of m; 1 where it is one value up to rounding."""
+    width = float(m.std())
+    return width if width > 1e-9 * float(np.abs(m).max()) else 1.0
+
+
+def _check(spec: "Flow", events: Events, base: Any, log_background: Array | None, fraction: Any) -> None:
     if len(events) < LEAST_EVENTS or not events.w.sum() > 0:
         msg = f"density: {len(events)} events of weight {events.w.sum():g}, expected >= {LEAST_EVENTS}"
         raise DataError(msg)
@@ -84,17 +90,23 @@ def _check(events: Events, base: Any, log_background: Array | None, fraction: An
         row = int(np.flatnonzero(~np.isfinite(events.m))[0])
         msg = f"density: m is {events.m[row]} in row {row}, expected finite numbers"
         raise DataError(msg)
+    if not np.isfinite(events.w).all():
+        msg = f"density: {(~np.isfinite(events.w)).sum()} of {len(events)} weights are not finite"
+        raise DataError(msg)
     if (events.w < 0).any():
         msg = f"density: {(events.w < 0).sum()} of {len(events)} weights are negative: such a likelihood has no maximum"
         raise DataError(msg)
     if not (base is None or isinstance(base, FittedDensity)):
         msg = f"density: expected a base fitted by lamppost, found {type(base).__name__}"
         raise ConfigError(msg)
+    if base is not None and spec.transforms:
+        msg = "density: with a base the preprocessing is that of the base, transforms have no effect"
+        raise ConfigError(msg)
     if base is not None and base.preprocess.names != events.names:
         msg = f"density: base has features {', '.join(base.preprocess.names)}, found {', '.join(events.names)}"
         raise DataError(msg)
-    if log_background is not None and (len(log_background) != len(events) or np.isnan(log_background).any()):
-        msg = f"density: expected {len(events)} log background densities that are numbers, found {len(log_background)}"
+    if log_background is not None and (len(log_background) != len(events) or not (log_background < np.inf).all()):
+        msg = f"density: expected {len(events)} log background densities below infinity, found {len(log_background)}"
         raise DataError(msg)
     if fraction != "learn" and not (isinstance(fraction, int | float) and 0 < fraction <= 1):
         msg = f"density: expected a fraction in (0, 1] or 'learn', found {fraction!r}"
@@ -155,9 +167,10 @@ def _held_out(
 ) -> float | None:
     if not len(events) or not events.w.sum() > 0:
         return None
-    log_p = density.log_prob(events)
+    each = density.member_log_probs(events)
     if log_background is not None:
-        part = np.mean(density.fractions) if fraction == "learn" and density.fractions else fraction
+        parts = np.array(density.fractions or (fraction,), dtype=np.float64)[:, None]
         with np.errstate(divide="ignore"):
-            log_p = np.logaddexp(np.log(part) + log_p, np.log1p(-float(part)) + log_background[held])
+            each = np.logaddexp(np.log(parts) + each, np.log1p(-parts) + log_background[held])
+    log_p = np.logaddexp.reduce(each, axis=0) - np.log(len(each))
     return float(np.average(log_p, weights=events.w))

@@ -17,6 +17,7 @@ import numpy as np
 import optax
 from numpy.typing import NDArray
 
+from lamppost.errors import DataError
 from lamppost.learn.engine.layers import Tensor, stacked
 
 __all__ = ["Job", "Plan", "batch_size", "train"]
@@ -87,6 +88,9 @@ def train(
     for _ in range(0, int(steps.max()), CHUNK):
         rows = np.stack([order.draw(CHUNK) for order in orders])
         state = run(state, events, frozen or {}, rows, keys, steps, decays)
+    if not all(bool(jnp.isfinite(leaf).all()) for leaf in jax.tree.leaves(state.mean)):
+        msg = "training: the weights are no longer numbers; expected a smaller learning rate or less extreme events"
+        raise DataError(msg)
     return state.mean
 
 
