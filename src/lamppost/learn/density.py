@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamppost.core import Array, Density, Events, Rng
+from lamppost.core import Array, Events, Rng
 from lamppost.errors import ConfigError, DataError
-from lamppost.learn.preprocess import Preprocess
+from lamppost.learn.flows import Flow
+from lamppost.learn.preprocess import Preprocess, check_finite
 from lamppost.storage import fitted, pack, unpack
 
 __all__ = ["FittedDensity"]
@@ -30,7 +31,7 @@ class FittedDensity:
     another fitted density with the same preprocessing. m enters as (m - shift) / scale.
     """
 
-    spec: Density
+    spec: Flow
     preprocess: Preprocess
     shift: float
     scale: float
@@ -39,8 +40,7 @@ class FittedDensity:
     mass: Preprocess | None = None
     base: "FittedDensity | None" = None
     held_out: float | None = None
-    """Weighted mean of the log of what was maximised, in units of x (and m), on events held out of the training, though
-    not of the preprocessing."""
+    """Weighted mean of the log of what was maximised, in units of x (and m), on events that nothing was learnt from."""
     fractions: tuple[float, ...] | None = None
     """What each member found for the fraction next to a frozen background, at most: where the flow takes some of the
     background for its own a larger fraction gives the same likelihood."""
@@ -146,7 +146,7 @@ class FittedDensity:
         mine = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
         own = {name: t for name, t in mine.items() if not name.startswith("base:")}
         return cls(
-            spec=Density.parse(about["spec"]),
+            spec=Flow.parse(about["spec"]),
             preprocess=Preprocess.from_table(about["preprocess"]),
             shift=float(about["shift"]),
             scale=float(about["scale"]),
@@ -181,6 +181,7 @@ class FittedDensity:
         return np.ascontiguousarray(y.T.clip(-FAR, FAR)), log_slope
 
     def _given(self, m: Array) -> Floats:
+        check_finite(np.asarray(m)[:, None], ("m",))
         return ((np.asarray(m) - self.shift) / self.scale).astype(np.float32)[None]
 
     def _shares(self, n: int, rng: Rng) -> list[tuple[int, NDArray[np.int64]]]:

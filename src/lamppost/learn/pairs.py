@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from lamppost.core import Array, Events, Rng
 from lamppost.errors import ConfigError, DataError
+from lamppost.learn.preprocess import check_finite
 
 __all__ = ["LEAST_EVENTS", "Pair", "Rows", "columns", "members_leave_events_out"]
 
@@ -51,6 +52,7 @@ class Pair:
 def columns(events: Events, names: tuple[str, ...], given_m: bool) -> NDArray[np.float32]:
     """The features `names` (n, d), with m as a further column where the ratio is conditional on it."""
     x = (events if events.names == names else events.select(names)).x
+    check_finite(x, names)
     return np.column_stack([x, events.m.astype(np.float32)]) if given_m else np.ascontiguousarray(x)
 
 

@@ -17,7 +17,7 @@ from lamppost.errors import ConfigError, DataError
 from lamppost.learn.bijections import KINDS, Bijection, Dequantise
 from lamppost.learn.choices import CHOICES, Column, fit_chain
 
-__all__ = ["Preprocess"]
+__all__ = ["Preprocess", "check_finite"]
 
 _DRAWS = 1 << 33  # keys of the draws that spread integers
 _FINITE = float(np.finfo(np.float32).max)
@@ -52,7 +52,7 @@ class Preprocess:
         if not (np.isfinite(w).all() and (w >= 0).all() and (w > 0).any()):
             msg = "preprocess: expected finite weights >= 0, at least one > 0"
             raise DataError(msg)
-        _check(x, names, w > 0)
+        check_finite(x, names, w > 0)
         rows = np.flatnonzero(w)
         steps = []
         for j, name in enumerate(names):
@@ -68,7 +68,7 @@ class Preprocess:
 
         DataError: nan or infinite values.
         """
-        _check(x, self.names, np.ones(len(x), dtype=np.bool_))
+        check_finite(x, self.names)
         z, log_jacobian = np.empty(x.shape, dtype=np.float32), np.zeros(len(x))
         for j, chain in enumerate(self.steps):
             y = x[:, j].astype(np.float64)
@@ -129,11 +129,12 @@ def _known(what: str, asked: Iterable[str], known: Iterable[str]) -> None:
             raise ConfigError(msg)
 
 
-def _check(x: Floats, names: tuple[str, ...], rows: NDArray[np.bool_]) -> None:
+def check_finite(x: Floats, names: tuple[str, ...], rows: NDArray[np.bool_] | None = None) -> None:
+    """DataError for the first value of x (n, d) that is not finite, in `rows` (n,) or anywhere."""
     if x.ndim != 2 or x.shape[1] != len(names):
         msg = f"preprocess: expected features of shape (n, {len(names)}), found {x.shape}"
         raise DataError(msg)
-    if (bad := ~np.isfinite(x)).any() and (bad := bad & rows[:, None]).any():
+    if (bad := ~np.isfinite(x)).any() and (rows is None or (bad := bad & rows[:, None]).any()):
         row, j = (int(k) for k in np.argwhere(bad)[0])
         msg = f"feature {names[j]!r} is {x[row, j]} in row {row}, expected a finite number"
         raise DataError(msg)

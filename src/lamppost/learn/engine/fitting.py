@@ -13,7 +13,7 @@ from lamppost.learn.density import FittedDensity
 from lamppost.learn.engine.density import SWIFT, Model
 from lamppost.learn.engine.flow import coupling_flow
 from lamppost.learn.engine.training import Job, Plan, batch_size, train
-from lamppost.learn.preprocess import Preprocess
+from lamppost.learn.preprocess import Preprocess, check_finite
 
 if TYPE_CHECKING:
     from lamppost.learn.flows import Flow
@@ -40,19 +40,20 @@ def fit_density(
     """Train all members of `spec` at once; see `core.Density.fit`."""
     _check(spec, events, base, log_background, fraction)
     assert base is None or isinstance(base, FittedDensity)
+    held = rng.permutation(len(events))[: int(spec.holdout * len(events))]
+    seen = np.setdiff1d(np.arange(len(events)), held).astype(np.int32)
+    x, m, w = events.x[seen], events.m[seen], events.w[seen]
     untrained = FittedDensity(
         spec=spec,
-        preprocess=base.preprocess if base else Preprocess.fit(events.x, events.w, events.names, dict(spec.transforms)),
-        shift=base.shift if base else float(events.m.mean()),
-        scale=base.scale if base else _width(events.m),
+        preprocess=base.preprocess if base else Preprocess.fit(x, w, events.names, dict(spec.transforms)),
+        shift=base.shift if base else float(m.mean()),
+        scale=base.scale if base else _width(m),
         tensors={},
-        mass=Preprocess.fit(events.m[:, None], events.w, ("m",)) if joint else None,
+        mass=Preprocess.fit(m[:, None], w, ("m",)) if joint else None,
         base=base,
     )
     pool = _pool(untrained, events, log_background, fraction)
     learned = log_background is not None and fraction == "learn"
-    held = rng.permutation(len(events))[: int(spec.holdout * len(events))]
-    seen = np.setdiff1d(np.arange(len(events)), held).astype(np.int32)
     jobs = []
     for _ in range(spec.members):
         seed = int(rng.integers(2**31))
@@ -86,10 +87,8 @@ def _check(spec: "Flow", events: Events, base: Any, log_background: Array | None
     if len(events) < LEAST_EVENTS or not events.w.sum() > 0:
         msg = f"density: {len(events)} events of weight {events.w.sum():g}, expected >= {LEAST_EVENTS}"
         raise DataError(msg)
-    if not np.isfinite(events.m).all():
-        row = int(np.flatnonzero(~np.isfinite(events.m))[0])
-        msg = f"density: m is {events.m[row]} in row {row}, expected finite numbers"
-        raise DataError(msg)
+    check_finite(events.x, events.names, events.w != 0)
+    check_finite(events.m[:, None], ("m",))
     if not np.isfinite(events.w).all():
         msg = f"density: {(~np.isfinite(events.w)).sum()} of {len(events)} weights are not finite"
         raise DataError(msg)
@@ -135,7 +134,7 @@ def _pool(
 def _start(density: FittedDensity, seed: int, *, learned: bool) -> Model:
     """A member before training: the identity."""
     rng = np.random.default_rng([seed, 2])
-    flow = density.spec.drawn(rng, len(density.preprocess.names), 1)  # type: ignore[attr-defined]
+    flow = density.spec.drawn(rng, len(density.preprocess.names), 1)
     mass = coupling_flow(rng, 1, 0, function="spline", layers=1, hidden=(), bins=16) if density.mass else None
     odds = jnp.asarray(np.log(START_FRACTION / (1 - START_FRACTION)) / SWIFT, jnp.float32) if learned else None
     return Model(flow, mass, odds)

@@ -99,7 +99,7 @@ def matching(model: Model, batch: Mapping[str, Any], key: Tensor) -> Tensor:
     (arXiv:2209.03003) up to a factor and a clock that depend on t alone, hence the same map from y_0 to y_1; but where
     base and events are the same normal nothing moves, and after preprocessing they nearly are: few steps will do.
     Base draws come in antithetic pairs: at either end of the path their noise cancels in a velocity linear in y, and in
-    all the gradient has 30 % less variance than from as many independent draws. A density of m is trained alongside by
+    all the gradient has less variance than from as many independent draws. A density of m is trained alongside by
     its likelihood. Batch: as for `likelihood`.
     """
     y1, c, w = batch["y"].T, batch["c"].T, batch["w"]
