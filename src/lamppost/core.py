@@ -19,10 +19,12 @@ from lamppost.spec import Role
 
 __all__ = [
     "Array",
+    "Collisions",
     "Conditional",
     "Density",
     "Events",
     "Method",
+    "Objects",
     "Outlier",
     "Ratio",
     "Rng",
@@ -54,6 +56,90 @@ def uniform_of(ids: NDArray[np.uint64], key: int) -> Array:
     return uniform
 
 
+def _frozen(array: NDArray[Any]) -> NDArray[Any]:
+    view = array.view()
+    view.flags.writeable = False
+    return view
+
+
+@dataclass(frozen=True)
+class Objects:
+    """One collection of objects (particles, jets, muons), jagged by event.
+
+    counts (n,) int64: how many each event has; `fields` {name: (counts.sum(),)}, event after event. Units GeV and rad;
+    `pt`, `eta`, `phi` are always there where a four-vector is, `mass` (0 if absent), `charge` and others where known.
+    """
+
+    counts: NDArray[np.int64]
+    fields: Mapping[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        total = int(self.counts.sum())
+        for name, values in self.fields.items():
+            if values.shape != (total,):
+                msg = f"objects: field {name!r} {values.shape} does not match {total} objects of {len(self)} events"
+                raise DataError(msg)
+
+    def __len__(self) -> int:
+        return len(self.counts)
+
+    @property
+    def offsets(self) -> NDArray[np.int64]:
+        """Where each event's objects start, and where the last one's end: (n + 1,)."""
+        return np.concatenate([[0], np.cumsum(self.counts)]).astype(np.int64)
+
+    @property
+    def event(self) -> NDArray[np.int64]:
+        """The event of each object, (counts.sum(),)."""
+        return np.repeat(np.arange(len(self), dtype=np.int64), self.counts)
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The objects of the events of a slice, an index array or a boolean mask."""
+        counts, starts = self.counts[rows], self.offsets[:-1][rows]
+        ends = np.cumsum(counts)
+        places = np.arange(int(counts.sum())) + np.repeat(starts - (ends - counts), counts)
+        return replace(self, counts=counts, fields={name: values[places] for name, values in self.fields.items()})
+
+    def keep(self, mask: NDArray[np.bool_]) -> Self:
+        """The objects that a mask (counts.sum(),) keeps, of the same events."""
+        counts = np.bincount(self.event[mask], minlength=len(self)).astype(np.int64)
+        return replace(self, counts=counts, fields={name: values[mask] for name, values in self.fields.items()})
+
+    def ordered(self, by: NDArray[Any]) -> Self:
+        """The same objects, in each event by falling `by` (counts.sum(),); ties keep their order."""
+        order = np.lexsort((-by, self.event))
+        return replace(self, fields={name: values[order] for name, values in self.fields.items()})
+
+
+@dataclass(frozen=True)
+class Collisions:
+    """n collision events as a file holds them, before features are made of them.
+
+    row (n,) int64: the row of each in its file; `scalars` {name: (n,)}, one value per event (label, run, missing
+    transverse momentum); `objects` {collection: Objects}.
+    """
+
+    row: NDArray[np.int64]
+    scalars: Mapping[str, NDArray[Any]]
+    objects: Mapping[str, Objects]
+
+    def __post_init__(self) -> None:
+        for name, values in {**self.scalars, **self.objects}.items():
+            if len(values) != len(self.row):
+                msg = f"collisions: {name!r} has {len(values)} events, expected {len(self.row)}"
+                raise DataError(msg)
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def __getitem__(self, rows: Any) -> Self:
+        """The events of a slice, an index array or a boolean mask."""
+        scalars = {name: values[rows] for name, values in self.scalars.items()}
+        return replace(
+            self, row=self.row[rows], scalars=scalars, objects={k: objects[rows] for k, objects in self.objects.items()}
+        )
+
+
 @dataclass(frozen=True)
 class Events:
     """Immutable weighted events.
@@ -77,10 +163,14 @@ class Events:
                 f"events: x {self.x.shape}, id {self.id.shape}, w {self.w.shape} and m ({n},) do not match {self.names}"
             )
             raise DataError(msg)
+        for block, (values, mask) in self.blocks.items():
+            if values.ndim != 3 or values.shape[:2] != mask.shape or len(mask) != n:
+                msg = f"events: block {block!r} {values.shape} with mask {mask.shape} does not fit {n} events"
+                raise DataError(msg)
         for name in ("id", "x", "m", "w"):
-            view = getattr(self, name).view()
-            view.flags.writeable = False
-            object.__setattr__(self, name, view)
+            object.__setattr__(self, name, _frozen(getattr(self, name)))
+        blocks = {name: (_frozen(values), _frozen(mask)) for name, (values, mask) in self.blocks.items()}
+        object.__setattr__(self, "blocks", blocks)
 
     def __len__(self) -> int:
         return len(self.m)

@@ -4,7 +4,10 @@ Every message is one line that names the file, column, window or parameter at fa
 found. The command line prints it and leaves with exit code 2.
 """
 
-__all__ = ["ConfigError", "DataError", "FitError", "LamppostError"]
+from importlib import import_module
+from types import ModuleType
+
+__all__ = ["ConfigError", "DataError", "FitError", "LamppostError", "optional"]
 
 
 class LamppostError(Exception):
@@ -21,3 +24,18 @@ class DataError(LamppostError):
 
 class FitError(LamppostError):
     """A spectrum cannot be fitted as asked."""
+
+
+def optional(module: str, extra: str) -> ModuleType:
+    """Import a library that comes with an extra of this package.
+
+    Raises
+    ------
+    LamppostError
+        If it is not installed, with the command that installs it.
+    """
+    try:
+        return import_module(module)
+    except ImportError:
+        msg = f"this needs {module}: pip install 'lamppost[{extra}]'"
+        raise LamppostError(msg) from None

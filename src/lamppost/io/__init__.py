@@ -2,6 +2,5 @@
 
 from lamppost.io import csv, lhco, parquet, root
 from lamppost.io.data import Data, Sample, file_hash, read
-from lamppost.io.expressions import columns_of
 
-__all__ = ["Data", "Sample", "columns_of", "csv", "file_hash", "lhco", "parquet", "read", "root"]
+__all__ = ["Data", "Sample", "csv", "file_hash", "lhco", "parquet", "read", "root"]

@@ -1,6 +1,5 @@
 """The [data] table of a configuration, and the events it stands for."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lamppost.core import Array, Events
 from lamppost.errors import ConfigError, DataError
-from lamppost.io.expressions import bind
+from lamppost.expressions import bind, named
 from lamppost.io.files import joined_hash, readers
 from lamppost.io.plan import Part, Plan
 from lamppost.io.reader import Reader
@@ -51,7 +50,7 @@ class Data(Spec):
     @field_validator("features", "id")
     @classmethod
     def _once(cls, texts: list[str]) -> list[str]:
-        names = [_named(text)[0] for text in texts]
+        names = [named(text)[0] for text in texts]
         if twice := [name for name in names if names.count(name) > 1]:
             msg = f"{twice[0]!r} is named twice"
             raise ValueError(msg)
@@ -59,7 +58,7 @@ class Data(Spec):
 
     @model_validator(mode="after")
     def _blind(self) -> Self:
-        if self.label and self.label in (self.mass, self.weight, *(_named(text)[1] for text in self.features)):
+        if self.label and self.label in (self.mass, self.weight, *(named(text)[1] for text in self.features)):
             msg = f"label {self.label!r} is the truth, expected it in no feature, mass or weight"
             raise ValueError(msg)
         return self
@@ -75,7 +74,7 @@ class Data(Spec):
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the features, in order."""
-        return tuple(_named(text)[0] for text in self.features)
+        return tuple(named(text)[0] for text in self.features)
 
 
 @dataclass(frozen=True)
@@ -160,17 +159,11 @@ def file_hash(data: Data, base: Path | None = None) -> str:
     return joined_hash([source.path for source in readers(data.path, base)])
 
 
-def _named(text: str) -> tuple[str, str]:
-    """Name and expression of a feature: "dm = abs(m1 - m2)" has a name of its own, others are named by their text."""
-    found = re.fullmatch(r"\s*(?:`([^`]+)`|([^\W\d]\w*))\s*=(?!=)\s*(.+?)\s*", text, flags=re.DOTALL)
-    return (found[1] or found[2], found[3]) if found else (text, text)
-
-
 def _plan(data: Data, source: Reader, labels: bool) -> Plan:
     known = source.columns()
     extra = (data.weight, data.select, data.label if labels else None)
     weight, select, label = (bind(text, known) if text else None for text in extra)
-    features = tuple(bind(_named(text)[1], known) for text in data.features)
+    features = tuple(bind(named(text)[1], known) for text in data.features)
     plan = Plan(source, bind(data.mass, known), features, weight, select, label, tuple(data.id))
     plan.check(known)
     return plan

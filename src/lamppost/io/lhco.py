@@ -11,8 +11,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from lamppost.errors import DataError
-from lamppost.io.reader import Chunk, Kind, Reader, damaged, kind_of, optional, unique
+from lamppost.errors import DataError, optional
+from lamppost.io.reader import Chunk, Kind, Reader, damaged, kind_of, unique
 
 __all__ = ["HdfReader"]
 

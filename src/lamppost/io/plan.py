@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from lamppost.core import Array
 from lamppost.errors import DataError
-from lamppost.io.expressions import Expression
+from lamppost.expressions import Expression
 from lamppost.io.ids import row_ids
 from lamppost.io.reader import NUMBERS, Chunk, Kind, Reader
 

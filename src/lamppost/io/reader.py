@@ -5,9 +5,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
-from types import ModuleType
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -15,7 +13,7 @@ from numpy.typing import NDArray
 
 from lamppost.errors import ConfigError, DataError, LamppostError
 
-__all__ = ["NUMBERS", "Chunk", "Kind", "Reader", "damaged", "optional", "reader_of", "split_part", "unique"]
+__all__ = ["NUMBERS", "Chunk", "Kind", "Reader", "damaged", "reader_of", "split_part", "unique"]
 
 Chunk = dict[str, NDArray[Any]]
 Kind = Literal["float", "integer", "boolean", "unknown"] | str
@@ -112,21 +110,6 @@ def damaged(where: object) -> Iterator[None]:
         what = " ".join(str(error).split())[:200] or type(error).__name__
         msg = f"{where}: cannot be read, damaged or not what its suffix says ({what})"
         raise DataError(msg) from error
-
-
-def optional(module: str, extra: str) -> ModuleType:
-    """Import a library that only some formats need.
-
-    Raises
-    ------
-    LamppostError
-        If it is not installed, with the command that installs it.
-    """
-    try:
-        return import_module(module)
-    except ImportError:
-        msg = f"reading this format needs {module}: pip install 'lamppost[{extra}]'"
-        raise LamppostError(msg) from None
 
 
 def kind_of(dtype: np.dtype[Any]) -> Kind:

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from lamppost.errors import DataError
-from lamppost.io.reader import ROWS, Chunk, Kind, Reader, damaged, kind_of, optional, unique
+from lamppost.errors import DataError, optional
+from lamppost.io.reader import ROWS, Chunk, Kind, Reader, damaged, kind_of, unique
 
 __all__ = ["RootReader"]
 

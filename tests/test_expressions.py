@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamppost.errors import ConfigError
-from lamppost.io.expressions import FUNCTIONS, bind, columns_of, parse
+from lamppost.expressions import FUNCTIONS, bind, columns_of, parse
 
 TABLE = {
     "a": np.array([-2.5, -1.0, -0.0, 0.3, 1.0, 7.0]),
@@ -239,6 +239,8 @@ def test_whatever_is_accepted_is_arithmetic(text: str) -> None:
 
 
 def test_importing_numexpr_is_quiet() -> None:
-    code = "import logging; logging.basicConfig(level=0); from lamppost.io import columns_of; columns_of('a + 1')"
+    code = (
+        "import logging; logging.basicConfig(level=0); from lamppost.expressions import columns_of; columns_of('a + 1')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lamppost.core import Array
 from lamppost.errors import ConfigError
-from lamppost.io.syntax import FUNCTIONS, Writer
+from lamppost.syntax import FUNCTIONS, Writer
 
-__all__ = ["FUNCTIONS", "Expression", "bind", "columns_of", "parse"]
+__all__ = ["FUNCTIONS", "Expression", "bind", "columns_of", "named", "parse"]
 
 LONGEST = 1000
 MOST_NODES = 300
@@ -66,6 +66,12 @@ def columns_of(text: str) -> tuple[str, ...]:
         If it is not an arithmetic expression of columns.
     """
     return parse(text).columns
+
+
+def named(text: str) -> tuple[str, str]:
+    """Name and expression: "dm = abs(m1 - m2)" has a name of its own, any other text names itself."""
+    found = re.fullmatch(r"\s*(?:`([^`]+)`|([^\W\d]\w*))\s*=(?!=)\s*(.+?)\s*", text, flags=re.DOTALL)
+    return (found[1] or found[2], found[3]) if found else (text, text)
 
 
 def bind(text: str, known: Container[str]) -> Expression:

@@ -1,0 +1,1 @@
+"""Features: from particles to jets to columns."""
