@@ -12,7 +12,7 @@ author = "The lamppost developers"
 copyright = f"2026, {author}"
 version = release = lamppost.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "docstrings", "specs"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "docstrings", "quantities", "specs"]
 exclude_patterns = ["_build", "jupyter_execute"]
 default_role = "literal"
 

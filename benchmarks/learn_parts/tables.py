@@ -10,6 +10,7 @@ from textwrap import fill
 from typing import Any
 
 PACKAGES = ("lamppost", "numpy", "lightgbm", "xgboost", "scikit-learn", "jax", "optax", "equinox", "torch", "zuko")
+PACKAGES += ("fastjet", "pythia8mc", "awkward", "numba", "h5py", "pyarrow")
 HEAD = """# Benchmarks of the learning engines
 
 Made by `python benchmarks/learn.py`, shipped defaults, seeds fixed beforehand. Every engine runs in a process of its
@@ -68,7 +69,7 @@ def write(name: str, title: str, text: str, table: str, result: dict[str, Any], 
     print(section)
 
 
-def page(names: Sequence[str], out: Path, table: Path) -> None:
+def page(names: Sequence[str], out: Path, table: Path, head: str = HEAD) -> None:
     """All sections there are, as one page."""
     sections = [(out / f"{name}.md").read_text() for name in names if (out / f"{name}.md").exists()]
-    table.write_text("\n".join([HEAD, *sections]))
+    table.write_text("\n".join([head, *sections]))

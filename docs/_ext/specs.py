@@ -1,4 +1,4 @@
-"""Directives `search-reference` and `kinds-reference`: the configuration reference, read off the specs themselves.
+"""Directives `toml-reference` and `kinds-reference`: the configuration reference, read off the specs themselves.
 
 What a key means, its type and its default come from the pydantic fields, so the pages cannot fall behind the code.
 """
@@ -147,13 +147,15 @@ def role_section(role: type[Role]) -> str:
     return "\n".join(text if known else [*text, "No kinds in this version."])
 
 
-class SearchReference(SphinxDirective):
-    """The tables of a TOML file: the fields of `lamppost.config.Search` and of the specs within."""
+class TomlReference(SphinxDirective):
+    """The tables of a TOML file: the fields of a spec, named "module:Class", and of the specs within."""
+
+    required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
-        from lamppost.config import Search
-
-        return self.parse_text_to_nodes("\n\n".join(sections(Search)), allow_section_headings=True)
+        module, _, name = self.arguments[0].partition(":")
+        spec = getattr(importlib.import_module(module), name)
+        return self.parse_text_to_nodes("\n\n".join(sections(spec)), allow_section_headings=True)
 
 
 class KindsReference(SphinxDirective):
@@ -166,6 +168,6 @@ class KindsReference(SphinxDirective):
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register both directives."""
-    app.add_directive("search-reference", SearchReference)
+    app.add_directive("toml-reference", TomlReference)
     app.add_directive("kinds-reference", KindsReference)
     return {"parallel_read_safe": True}

@@ -124,9 +124,11 @@ class Collisions:
     objects: Mapping[str, Objects]
 
     def __post_init__(self) -> None:
-        for name, values in {**self.scalars, **self.objects}.items():
-            if len(values) != len(self.row):
-                msg = f"collisions: {name!r} has {len(values)} events, expected {len(self.row)}"
+        sizes = {name: len(values) for name, values in self.scalars.items()}
+        sizes |= {name: len(objects) for name, objects in self.objects.items()}
+        for name, size in sizes.items():
+            if size != len(self.row):
+                msg = f"collisions: {name!r} has {size} events, expected {len(self.row)}"
                 raise DataError(msg)
 
     def __len__(self) -> int:

@@ -131,6 +131,7 @@ def test_only_left_overs_are_removed(tmp_path: Path) -> None:
 def test_names_cover_libraries_and_code() -> None:
     found = provenance()
     libraries = {"numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm", "jax", "jaxlib", "optax", "equinox"}
+    libraries |= {"awkward", "uproot", "h5py", "fastjet", "pythia8mc"}
     assert libraries | {"lamppost"} == found.keys()
     assert found["numpy"] == np.__version__
     assert len(found["lamppost"]) == 16

@@ -219,5 +219,5 @@ def test_a_second_hunt_in_the_same_folder_is_refused(tmp_path: Path, config: Pat
     second = hunt_process(config, out)
     _, text = second.communicate(timeout=60)
     assert second.returncode == 2
-    assert "another hunt is running in this folder" in text
+    assert "another run is going on in this folder" in text
     finish(first)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from lamppost.io.reader import Reader
 from lamppost.spec import Spec
 
 __all__ = ["Data", "Sample", "file_hash", "read"]
+
+_IN_BLOCKS = "blocks."
 
 Name = Annotated[str, Field(min_length=1)]
 
@@ -46,6 +48,10 @@ class Data(Spec):
     label: Name | None = Field(None, description="1 for signal, 0 for background; read by labelled comparisons only")
     missing: Literal["refuse", "drop"] = Field("refuse", description="what to do about NaN and infinities")
     groups: dict[str, list[str]] = Field(default_factory=dict, description="named sets of features, one per object")
+    blocks: dict[str, Annotated[list[Name], Field(min_length=1)]] = Field(
+        default_factory=dict,
+        description="columns of padded constituents, as `lamppost features` writes them, joined under one name each",
+    )
 
     @field_validator("features", "id")
     @classmethod
@@ -134,11 +140,13 @@ def read(
         if data.missing == "refuse":
             plan.refuse()
     _check_size(data, parts, plans, mass_range)
+    _check_blocks(parts, sources)
     joined = _join(parts)
     _check_weights(data, joined.w, sources)
     groups = {group: tuple(members) for group, members in data.groups.items()}
+    blocks = {name: (values, values[:, :, 0] > 0) for name, values in joined.blocks.items()}
     return Sample(
-        events=Events(id=joined.id, x=joined.x, m=joined.m, w=joined.w, names=data.names, groups=groups),
+        events=Events(id=joined.id, x=joined.x, m=joined.m, w=joined.w, names=data.names, groups=groups, blocks=blocks),
         index=joined.row,
         labels=joined.labels,
         paths=tuple(str(source) for source in sources),
@@ -164,7 +172,7 @@ def _plan(data: Data, source: Reader, labels: bool) -> Plan:
     extra = (data.weight, data.select, data.label if labels else None)
     weight, select, label = (bind(text, known) if text else None for text in extra)
     features = tuple(bind(named(text)[1], known) for text in data.features)
-    plan = Plan(source, bind(data.mass, known), features, weight, select, label, tuple(data.id))
+    plan = Plan(source, bind(data.mass, known), features, weight, select, label, tuple(data.id), data.blocks)
     plan.check(known)
     return plan
 
@@ -179,19 +187,25 @@ def _placed(part: Part, start: int, mass_range: tuple[float, float] | None) -> P
 
 def _join(parts: list[Part]) -> Part:
     """All parts as one; each is let go once copied, so that no more than one is held twice."""
-    first, size = parts[0], sum(len(part.row) for part in parts)
-    like = {field.name: getattr(first, field.name) for field in fields(Part)}
-    joined = {name: np.empty((size, *a.shape[1:]), a.dtype) for name, a in like.items() if a is not None}
-    del first, like
+    size = sum(len(part.row) for part in parts)
+    joined = {name: np.empty((size, *a.shape[1:]), a.dtype) for name, a in _arrays(parts[0]).items()}
     parts.reverse()
     start = 0
     while parts:
-        part = parts.pop()
-        stop = start + len(part.row)
+        part = _arrays(parts.pop())
+        stop = start + len(part["row"])
         for name, values in joined.items():
-            values[start:stop] = getattr(part, name)
+            values[start:stop] = part[name]
         start = stop
-    return Part(**joined)
+    blocks = {name.removeprefix(_IN_BLOCKS): joined.pop(name) for name in [*joined] if name.startswith(_IN_BLOCKS)}
+    return Part(**joined, blocks=blocks)
+
+
+def _arrays(part: Part) -> dict[str, NDArray[Any]]:
+    """Every array of a part by name."""
+    plain = {field.name: getattr(part, field.name) for field in fields(Part) if field.name != "blocks"}
+    found = plain | {_IN_BLOCKS + name: values for name, values in part.blocks.items()}
+    return {name: values for name, values in found.items() if values is not None}
 
 
 def _check_size(data: Data, parts: list[Part], plans: list[Plan], mass_range: tuple[float, float] | None) -> None:
@@ -210,6 +224,15 @@ def _check_size(data: Data, parts: list[Part], plans: list[Plan], mass_range: tu
         lo, hi = mass_range or (0.0, 0.0)
         msg = f"{where}: none of {finite} events has {data.mass} in [{lo:g}, {hi:g})"
     raise DataError(msg)
+
+
+def _check_blocks(parts: list[Part], sources: Sequence[Reader]) -> None:
+    for name in parts[0].blocks:
+        shapes = sorted({part.blocks[name].shape[1:] for part in parts})
+        if len(shapes) > 1:
+            found = " and ".join(f"{particles} x {values}" for particles, values in shapes)
+            msg = f"{_files(sources)}: block {name!r}: expected as many particles in each file, found {found}"
+            raise DataError(msg)
 
 
 def _check_weights(data: Data, w: Array, sources: Sequence[Reader]) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from lamppost.errors import ConfigError, DataError
 from lamppost.io.reader import Reader, reader_of, split_part
 
-__all__ = ["joined_hash", "readers"]
+__all__ = ["joined_hash", "located", "readers"]
 
 
 def readers(paths: str | Sequence[str], base: Path | None = None) -> list[Reader]:
@@ -19,18 +19,26 @@ def readers(paths: str | Sequence[str], base: Path | None = None) -> list[Reader
     ConfigError
         If a file is missing, a glob matches nothing, a suffix is unknown, or a table is named twice.
     """
-    found: list[Reader] = []
+    return [reader_of(path, part) for path, part in located(paths, base)]
+
+
+def located(paths: str | Sequence[str], base: Path | None = None) -> list[tuple[Path, str | None]]:
+    """Every file that `paths` name, and which tree or table of it; `base`: where relative paths start.
+
+    Raises
+    ------
+    ConfigError
+        If a file is missing, a glob matches nothing, or a table is named twice.
+    """
+    found: dict[tuple[Path, str | None], tuple[Path, str | None]] = {}
     for text in [paths] if isinstance(paths, str) else paths:
         name, part = split_part(text)
-        found += [reader_of(path, part) for path in _matches(name, base)]
-    seen = set[tuple[Path, str | None]]()
-    for reader in found:
-        key = (reader.path.resolve(), reader.part)
-        if key in seen:
-            msg = f"{reader}: named twice, its events would count twice"
-            raise ConfigError(msg)
-        seen.add(key)
-    return found
+        for path in _matches(name, base):
+            if (key := (path.resolve(), part)) in found:
+                msg = f"{path}{f':{part}' if part else ''}: named twice, its events would count twice"
+                raise ConfigError(msg)
+            found[key] = (path, part)
+    return list(found.values())
 
 
 def joined_hash(paths: Sequence[Path]) -> str:

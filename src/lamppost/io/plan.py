@@ -1,6 +1,5 @@
 """What to read of one file, and how to make events of it, a chunk at a time."""
 
-import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +11,17 @@ from lamppost.core import Array
 from lamppost.errors import DataError
 from lamppost.expressions import Expression
 from lamppost.io.ids import row_ids
-from lamppost.io.reader import NUMBERS, Chunk, Kind, Reader
+from lamppost.io.reader import NUMBERS, PADDED, Chunk, Kind, Reader, known
 
 __all__ = ["Part", "Plan"]
-
-_SHOWN = 12
 
 
 @dataclass(frozen=True)
 class Part:
-    """The events of a chunk: id, m, w (n,), x (n, d), label (n,) if read, and their rows in the file (n,)."""
+    """The events of a chunk: id, m, w (n,), x (n, d), label (n,) if read, and their rows in the file (n,).
+
+    `blocks` {name: (n, particles, k)}.
+    """
 
     id: NDArray[np.uint64]
     x: NDArray[np.float32]
@@ -29,13 +29,15 @@ class Part:
     w: Array
     row: NDArray[np.int64]
     labels: NDArray[np.int8] | None = None
+    blocks: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
 
     def take(self, keep: NDArray[np.bool_]) -> "Part":
         """The events that a mask (n,) keeps."""
         if keep.all():
             return self
         labels = None if self.labels is None else self.labels[keep]
-        return Part(self.id[keep], self.x[keep], self.m[keep], self.w[keep], self.row[keep], labels)
+        blocks = {name: values[keep] for name, values in self.blocks.items()}
+        return Part(self.id[keep], self.x[keep], self.m[keep], self.w[keep], self.row[keep], labels, blocks)
 
 
 @dataclass
@@ -56,6 +58,7 @@ class Plan:
     select: Expression | None = None
     label: Expression | None = None
     id: tuple[str, ...] = ()
+    blocks: Mapping[str, Sequence[str]] = field(default_factory=dict)
     rows: int = 0
     selected: int = 0
     finite: int = 0
@@ -66,7 +69,7 @@ class Plan:
         """Every column that is read, once."""
         return list(dict.fromkeys([*self.id, *_used(self.select), *self._checked()]))
 
-    def check(self, known: Mapping[str, Kind]) -> None:
+    def check(self, kinds: Mapping[str, Kind]) -> None:
         """Refuse columns that the file does not have, and those that hold no numbers.
 
         Raises
@@ -75,15 +78,21 @@ class Plan:
             Naming the column, and what there is instead.
         """
         for name in self.columns():
-            if name not in known:
-                msg = f"{self.reader}: no column {name!r}, {_known(name, list(known))}"
+            if name not in kinds:
+                msg = f"{self.reader}: no column {name!r}, {known(name, list(kinds))}"
                 raise DataError(msg)
-            if known[name] not in NUMBERS:
-                msg = f"{self.reader}: column {name!r}: expected one number per row, found {known[name]}"
+        for name in [*self.id, *_used(self.select), *self._numbers()]:
+            if kinds[name] not in NUMBERS:
+                msg = f"{self.reader}: column {name!r}: expected one number per row, found {kinds[name]}"
+                raise DataError(msg)
+        for name in self._padded():
+            if kinds[name] != PADDED:
+                expected = f"expected {PADDED}, as `lamppost features` writes them"
+                msg = f"{self.reader}: column {name!r}: {expected}, found {kinds[name]}"
                 raise DataError(msg)
         for name in self.id:
-            if known[name] not in ("integer", "unknown"):
-                msg = f"{self.reader}: id column {name!r}: expected whole numbers, found type {known[name]}"
+            if kinds[name] not in ("integer", "unknown"):
+                msg = f"{self.reader}: id column {name!r}: expected whole numbers, found type {kinds[name]}"
                 raise DataError(msg)
 
     def parts(self) -> Iterator[Part]:
@@ -117,8 +126,15 @@ class Plan:
 
     def _checked(self) -> list[str]:
         """The columns that must be finite in the selected rows."""
-        expressions = (self.mass, *self.features, self.weight, self.label)
-        return list(dict.fromkeys(name for expression in expressions for name in _used(expression)))
+        return list(dict.fromkeys([*self._numbers(), *self._padded()]))
+
+    def _numbers(self) -> list[str]:
+        """The columns that mass, features, weight and label are made of."""
+        return [name for used in (self.mass, *self.features, self.weight, self.label) for name in _used(used)]
+
+    def _padded(self) -> list[str]:
+        """The columns that blocks are made of."""
+        return [name for columns in self.blocks.values() for name in columns]
 
     def _part(self, chunk: Chunk, row: NDArray[np.int64]) -> Part:
         m = self.mass.values(chunk)
@@ -134,15 +150,27 @@ class Plan:
                 good &= self._good(feature, x[:, j], values, row)
         self.dropped += len(row) - int(np.count_nonzero(good))
         labels = self._labels(chunk, row)
-        return Part(self._ids(chunk), x, m, w, row, labels).take(good)
+        return Part(self._ids(chunk), x, m, w, row, labels, self._blocks(chunk)).take(good)
+
+    def _blocks(self, chunk: Chunk) -> dict[str, NDArray[np.float32]]:
+        """The particles of the columns of each block behind one another."""
+        for block, columns in self.blocks.items():
+            if len(widths := {chunk[name].shape[2] for name in columns}) > 1:
+                found = f"found {', '.join(map(str, sorted(widths)))}"
+                msg = f"{self.reader}: block {block!r}: expected as many values per particle in each column, {found}"
+                raise DataError(msg)
+        return {
+            block: np.concatenate([chunk[name] for name in columns], axis=1) for block, columns in self.blocks.items()
+        }
 
     def _finite(self, chunk: Chunk, row: NDArray[np.int64], names: Sequence[str]) -> tuple[Chunk, NDArray[np.int64]]:
         """The rows in which all these columns are finite; the others are counted."""
         good = np.ones(len(row), dtype=np.bool_)
         for name in names:
-            finite = np.isfinite(chunk[name])
+            values = chunk[name] if chunk[name].ndim == 1 else np.abs(chunk[name]).max(axis=(1, 2), initial=0.0)
+            finite = np.isfinite(values)
             if not finite.all():
-                self._count(f"column {name!r}", finite, chunk[name], row)
+                self._count(f"column {name!r}", finite, values, row)
                 good &= finite
         self.dropped += len(row) - int(np.count_nonzero(good))
         return _take(chunk, row, good)
@@ -195,14 +223,3 @@ def _take(chunk: Chunk, row: NDArray[np.int64], keep: NDArray[np.bool_]) -> tupl
     if keep.all():
         return chunk, row
     return {name: values[keep] for name, values in chunk.items()}, row[keep]
-
-
-def _known(name: str, known: Sequence[str]) -> str:
-    if close := difflib.get_close_matches(name, known, n=1):
-        return f"did you mean {close[0]!r}? Known are {_listed(known)}"
-    return f"known are {_listed(known)}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + more

@@ -1,5 +1,6 @@
 """What every file format offers: its columns, and some of them in chunks. One subclass, one file, one format."""
 
+import difflib
 import re
 from abc import ABC, abstractmethod
 from collections import Counter
@@ -13,14 +14,19 @@ from numpy.typing import NDArray
 
 from lamppost.errors import ConfigError, DataError, LamppostError
 
-__all__ = ["NUMBERS", "Chunk", "Kind", "Reader", "damaged", "reader_of", "split_part", "unique"]
+__all__ = ["NUMBERS", "PADDED", "Chunk", "Kind", "Reader", "damaged", "known", "reader_of", "split_part", "unique"]
 
 Chunk = dict[str, NDArray[Any]]
 Kind = Literal["float", "integer", "boolean", "unknown"] | str
 """What a column holds. `unknown`: the format does not say (csv); any other text says why it is not a number."""
 
+PADDED: Kind = "padded particles"
+"""A column of (particles, values) for every row."""
+
 NUMBERS: frozenset[str] = frozenset({"float", "integer", "boolean", "unknown"})
 ROWS = 65536
+
+_SHOWN = 12
 
 
 class Reader(ABC):
@@ -55,7 +61,9 @@ class Reader(ABC):
 
     @abstractmethod
     def chunks(self, columns: Sequence[str], integers: Collection[str] = ()) -> Iterator[Chunk]:
-        """The rows in file order, some ten thousand at a time: {column: (rows,) numbers}, NaN where there is none.
+        """The rows in file order, some thousand at a time: {column: (rows,) numbers}, NaN where there is none.
+
+        Padded particles come as (rows, particles, values).
 
         Only `columns` are read. Those in `integers` keep an integer type; the others may have any numeric type.
 
@@ -94,6 +102,15 @@ def unique(where: object, names: Sequence[str]) -> None:
     if twice := [name for name, count in Counter(names).items() if count > 1]:
         msg = f"{where}: column {twice[0]!r} appears twice"
         raise DataError(msg)
+
+
+def known(name: str, names: Sequence[str]) -> str:
+    """The end of a message about a name that is none of these: which was meant, which there are."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    listed = (", ".join(names[:_SHOWN]) or "none") + more
+    if close := difflib.get_close_matches(name, names, n=1):
+        return f"did you mean {close[0]!r}? Known are {listed}"
+    return f"known are {listed}"
 
 
 @contextmanager

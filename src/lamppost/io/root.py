@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -9,21 +10,23 @@ import numpy as np
 from lamppost.errors import DataError, optional
 from lamppost.io.reader import ROWS, Chunk, Kind, Reader, damaged, kind_of, unique
 
-__all__ = ["RootReader"]
+__all__ = ["RootReader", "open_tree"]
 
 _TABLES = ("TTree", "TNtuple", "TNtupleD", "ROOT::RNTuple")
+_EVENTS = "Events"
+"""The tree that is meant in a file of several unless another is named, as in CMS NanoAOD."""
 _FIELDS = {"double": "float", "float": "float", "bool": "boolean", "std::string": "text"}
 
 
 class RootReader(Reader):
-    """A tree of a ROOT file, "file.root:tree"; the name may be left out where the file holds exactly one."""
+    """A tree of a ROOT file, "file.root:tree"; the name may be left out where there is one, or one called Events."""
 
     suffixes: ClassVar[tuple[str, ...]] = (".root",)
     part_name: ClassVar[str | None] = "tree"
 
     def columns(self) -> dict[str, Kind]:
         """The kind of every branch; a jagged one has its C++ type."""
-        with self._tree() as tree, damaged(self):
+        with open_tree(self.path, self.part) as tree, damaged(self):
             if hasattr(tree, "branches"):
                 found = [(branch.name, _branch_kind(branch)) for branch in tree.branches]
             else:
@@ -34,7 +37,7 @@ class RootReader(Reader):
     def chunks(self, columns: Sequence[str], integers: Collection[str] = ()) -> Iterator[Chunk]:
         """Ranges of entries as numpy columns. Branches are picked by name, for uproot would evaluate expressions."""
         wanted = frozenset(columns)
-        with self._tree() as tree, damaged(self):
+        with open_tree(self.path, self.part) as tree, damaged(self):
             if not tree.num_entries:
                 return
             if hasattr(tree, "branches"):
@@ -44,26 +47,30 @@ class RootReader(Reader):
             for arrays in tree.iterate(library="ak", step_size=ROWS, **pick):
                 yield {name: np.asarray(arrays[name]) for name in columns}
 
-    @contextmanager
-    def _tree(self) -> Iterator[Any]:
-        """The open tree. Not inside `damaged`, for that would take an error of the caller for one of the file."""
-        uproot = optional("uproot", "root")
-        with damaged(self):
-            file = uproot.open(self.path)
-        with file:
-            with damaged(self):
-                trees = {key.split(";")[0]: None for key, kind in file.classnames().items() if kind in _TABLES}
-                tree = file[self._choose(list(trees))]
-            yield tree
 
-    def _choose(self, trees: list[str]) -> str:
-        if self.part in trees or (self.part is None and len(trees) == 1):
-            return self.part or trees[0]
-        found = f"found {', '.join(trees) or 'none'}"
-        msg = f"{self.path}: no tree {self.part!r}, {found}"
-        if self.part is None:
-            msg = f'{self.path}: expected one tree, {found}; name it as in "{self.path.name}:tree"'
-        raise DataError(msg)
+@contextmanager
+def open_tree(path: Path, part: str | None) -> Iterator[Any]:
+    """The open tree. Not inside `damaged`, for that would take an error of the caller for one of the file."""
+    uproot = optional("uproot", "root")
+    with damaged(path):
+        file = uproot.open(path)
+    with file:
+        with damaged(path):
+            trees = {key.split(";")[0]: None for key, kind in file.classnames().items() if kind in _TABLES}
+            tree = file[_choose(path, part, list(trees))]
+        yield tree
+
+
+def _choose(path: Path, part: str | None, trees: list[str]) -> str:
+    if part is None and _EVENTS in trees:
+        return _EVENTS
+    if part in trees or (part is None and len(trees) == 1):
+        return part or trees[0]
+    found = f"found {', '.join(trees) or 'none'}"
+    msg = f"{path}: no tree {part!r}, {found}"
+    if part is None:
+        msg = f'{path}: expected one tree, {found}; name it as in "{path.name}:tree"'
+    raise DataError(msg)
 
 
 def _branch_kind(branch: Any) -> Kind:

@@ -14,7 +14,7 @@ import matplotlib.style
 import mplhep
 from matplotlib.figure import Figure
 
-__all__ = ["Draw", "inline", "studio"]
+__all__ = ["Draw", "inline", "standalone", "studio"]
 
 Draw = Callable[[str, str, Figure], str]
 """(key, what the figure shows, figure) -> the inline SVG; the key is unique in the page."""
@@ -29,8 +29,8 @@ _STYLE: dict[str, Any] = {
     **{"axes.formatter.use_mathtext": False, "axes.formatter.useoffset": False, "figure.dpi": 72.0},
     **{"svg.fonttype": "none", "pdf.fonttype": 42},
 }
-_SUPERSCRIPT = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
-_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789\N{MINUS SIGN}")
+_SHIFTED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+|ₜ")
+_PLAIN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ₜ", "0123456789\N{MINUS SIGN}T")
 _LONG = re.compile(r"-?\d+\.\d{3,}")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 
@@ -120,18 +120,19 @@ def _style(style: str) -> str:
 
 
 def _raise(element: ElementTree.Element) -> None:
-    """Superscript characters become raised digits, which every font has."""
+    """Superscript digits become raised ones, which every font has, and the subscript t of transverse a lowered T."""
     text = element.text or ""
-    if len(element) or not (found := list(_SUPERSCRIPT.finditer(text))):
+    if len(element) or not (found := list(_SHIFTED.finditer(text))):
         return
     element.text = text[: found[0].start()]
     ends = [match.start() for match in found[1:]] + [len(text)]
     for match, end in zip(found, ends, strict=True):
-        raised = ElementTree.SubElement(element, "tspan", {"dy": "-0.5em", "font-size": "70%"})
-        raised.text = match[0].translate(_PLAIN)
+        shift = 0.3 if match[0] == "ₜ" else -0.5
+        moved = ElementTree.SubElement(element, "tspan", {"dy": f"{shift}em", "font-size": "70%"})
+        moved.text = match[0].translate(_PLAIN)
         if rest := text[match.end() : end]:
-            lowered = ElementTree.SubElement(element, "tspan", {"dy": "0.35em"})
-            lowered.text = rest
+            back = ElementTree.SubElement(element, "tspan", {"dy": f"{-0.7 * shift:.3g}em"})
+            back.text = rest
 
 
 def _drop(root: ElementTree.Element, tags: tuple[str, ...]) -> None:
@@ -139,3 +140,15 @@ def _drop(root: ElementTree.Element, tags: tuple[str, ...]) -> None:
         for child in list(parent):
             if child.tag in tags or (child.tag in ("g", "defs") and not len(child) and not child.attrib):
                 parent.remove(child)
+
+
+def standalone(svg: str) -> str:
+    """An inline `<svg>` as a file of its own: sizes, a title and fonts, which the page gives otherwise."""
+    root = ElementTree.fromstring(svg)
+    _, _, width, height = root.get("viewBox", "").split()
+    root.attrib = {"xmlns": "http://www.w3.org/2000/svg", "width": width, "height": height, **root.attrib}
+    root.set("font-family", '"Helvetica Neue", Helvetica, Arial, sans-serif')
+    title = ElementTree.Element("title")
+    title.text = root.get("aria-label")
+    root.insert(0, title)
+    return f"{ElementTree.tostring(root, encoding='unicode')}\n"

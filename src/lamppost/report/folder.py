@@ -2,11 +2,16 @@
 
 import json
 import os
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamppost.errors import DataError, LamppostError
+
+if TYPE_CHECKING:
+    from lamppost.report.event import Display
 
 __all__ = ["write"]
 
@@ -41,8 +46,25 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
         msg = f'a report needs {error.name}: pip install "lamppost[report]"'
         raise LamppostError(msg) from None
     with studio(folder / "figures" if pdf else None) as draw:
-        page = render(result, details, text, draw)
+        page = render(result, details, text, draw, partial(_events_of, result, text, folder))
     return _replace(folder / "report.html", page)
+
+
+def _events_of(
+    result: Mapping[str, Any], config: str | None, folder: Path, events: Sequence[Mapping[str, Any]]
+) -> "Sequence[Display] | str":
+    """The collisions behind some events of the hunt, found by the paths in its configuration."""
+    from lamppost.report.originals import displays
+
+    try:
+        paths = tomllib.loads(config or "")["data"]["path"]
+        rows = [int(event["index"]) for event in events]
+    except (tomllib.TOMLDecodeError, KeyError, TypeError):
+        return "config.toml or the table of events does not say where they came from"
+    mass = (result.get("data") or {}).get("mass")
+    values = [{**(event.get("features") or {}), mass: event.get("m")} for event in events]
+    numbers = [{name: value for name, value in one.items() if isinstance(value, float)} for one in values]
+    return displays(paths, numbers, rows, folder)
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:

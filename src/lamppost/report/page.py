@@ -6,6 +6,7 @@ from importlib.resources import files
 from typing import Any
 
 from lamppost.report import plots
+from lamppost.report.anomalous import EventsOf, anomalous_section
 from lamppost.report.book import Hunt, facts, figure, span
 from lamppost.report.drawing import Draw
 from lamppost.report.overview import overview, references, summary
@@ -16,7 +17,13 @@ from lamppost.report.windows import window_section
 __all__ = ["render"]
 
 
-def render(result: Mapping[str, Any], details: Mapping[str, Any], config: str | None, draw: Draw) -> str:
+def render(
+    result: Mapping[str, Any],
+    details: Mapping[str, Any],
+    config: str | None,
+    draw: Draw,
+    events_of: EventsOf | None = None,
+) -> str:
     """The whole page as HTML: no scripts, nothing fetched, every text escaped."""
     hunt = Hunt(result, details, draw)
     name = (hunt.part("data").get("mass") or details.get("mass")) or "mass"
@@ -26,7 +33,7 @@ def render(result: Mapping[str, Any], details: Mapping[str, Any], config: str | 
 {warnings(hunt)}{key_numbers(hunt)}{_contents(hunt)}</header>
 <main><section id="overview"><h2>All windows</h2><div class="figures">{overview(hunt)}</div>{summary(hunt)}</section>
 <section id="windows"><h2>Window by window</h2>{"".join(sections) or '<p class="note">No windows.</p>'}</section>
-{_inclusive(hunt)}{_provenance(hunt, config)}</main>
+{anomalous_section(hunt, events_of)}{_inclusive(hunt)}{_provenance(hunt, config)}</main>
 <footer>Made by lamppost {escape(result.get("lamppost"))}. This page needs no network and runs no scripts.</footer>"""
     style = (files("lamppost.report") / "page.css").read_text(encoding="utf-8")
     policy = "default-src 'none'; style-src 'unsafe-inline'"
@@ -54,6 +61,7 @@ def _contents(hunt: Hunt) -> str:
     links = [
         ("overview", "All windows"),
         *windows,
+        *([("anomalous", "Most anomalous events")] if hunt.best else []),
         ("inclusive", "Inclusive fit"),
         ("origin", "Configuration and origin"),
     ]

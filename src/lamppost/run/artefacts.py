@@ -16,7 +16,11 @@ from lamppost.storage import write_whole
 
 __all__ = ["Store", "not_written", "provenance", "remove_parts", "write_file"]
 
-_LIBRARIES = ("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm", "jax", "jaxlib", "optax", "equinox")
+_LIBRARIES = (
+    *("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm", "jax", "jaxlib", "optax", "equinox"),
+    *("awkward", "uproot", "h5py", "fastjet", "pythia8mc"),
+)
+_DIGEST = 32
 
 
 @cache
@@ -63,7 +67,7 @@ def remove_parts(folder: Path) -> None:
 
 
 class Store:
-    """A folder of artefacts: arrays as parquet, tables as JSON, both with a hash of what they hold."""
+    """A folder of artefacts: arrays as parquet, tables as arrow, the rest as JSON, with a hash of what they hold."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -119,12 +123,46 @@ class Store:
             raise ValueError(msg)
         return arrays, json.loads(text)
 
+    def write_table(self, key: str, table: Any) -> None:
+        """Store an arrow table, nested columns and metadata included."""
+        import pyarrow as pa
+
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+            writer.write_table(table.combine_chunks())
+        content = sink.getvalue().to_pybytes()
+        write_file(self.path(key), sha256(content).digest() + content)
+
+    def read_table(self, key: str) -> Any:
+        """What `write_table` stored; an exception of some sort if the file was damaged."""
+        import pyarrow as pa
+
+        stored = self.path(key).read_bytes()
+        if sha256(stored[_DIGEST:]).digest() != stored[:_DIGEST]:
+            msg = f"{self.path(key)}: content does not match its hash"
+            raise ValueError(msg)
+        return pa.ipc.open_stream(stored[_DIGEST:]).read_all()
+
+    def read_about(self, key: str) -> dict[str, Any]:
+        """What the metadata of a stored arrow table say about it, under `about`; its rows stay where they are."""
+        import pyarrow as pa
+
+        with self.path(key).open("rb") as file:
+            file.seek(_DIGEST)
+            metadata = pa.ipc.open_stream(file).schema.metadata or {}
+        return dict(json.loads(metadata.get(b"about", b"{}")))
+
     def intact(self, key: str) -> bool:
         """Whether the artefact exists and is whole; a damaged one is removed, to be made again."""
         if not self.path(key).exists():
             return False
         try:
-            self.read_json(key) if key.endswith(".json") else self.read_arrays(key)
+            if key.endswith(".json"):
+                self.read_json(key)
+            elif key.endswith(".arrow"):
+                self.read_table(key)
+            else:
+                self.read_arrays(key)
         except Exception:  # readers make anything of damaged bytes
             self.path(key).unlink(missing_ok=True)
             return False

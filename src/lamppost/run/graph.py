@@ -79,7 +79,7 @@ def run_graph(
             ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
             broken = [lost for future in ended if (lost := _collect(future, state, finished))]
             if broken:
-                executor.shutdown(wait=False, cancel_futures=True)
+                stop(executor)  # a worker that was just starting when another died is joined, never told to end
                 again = [*broken, *state.running.values()]
                 state.running.clear()
                 _count_losses(again, state)

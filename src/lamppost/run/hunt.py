@@ -1,12 +1,9 @@
 """A hunt in its run folder: plan, run, collect."""
 
-import fcntl
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,33 +11,16 @@ from typing import Any
 import tomli_w
 
 from lamppost.config import Search, rooted
-from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
 from lamppost.run.collect import result_of, write_scores
+from lamppost.run.costs import Costs
+from lamppost.run.folder import alone, make_folder
 from lamppost.run.graph import Task, run_graph
 from lamppost.run.plan import Plan, plan
 from lamppost.run.progress import Progress
 from lamppost.run.worker import Report, max_rss_mb, process_pool
 
 __all__ = ["run_hunt"]
-
-
-@dataclass
-class _Costs:
-    """CPU seconds per stage and peak memory per process of this start of the run."""
-
-    cpu_s: dict[str, float] = field(default_factory=dict)
-    tasks: dict[str, int] = field(default_factory=dict)
-    reused: int = 0
-    rss_mb: dict[int, float] = field(default_factory=dict)
-
-    def add(self, task: Task, report: Report | None) -> None:
-        if report is None:
-            self.reused += 1
-            return
-        self.cpu_s[task.stage] = self.cpu_s.get(task.stage, 0.0) + report.cpu_s
-        self.tasks[task.stage] = self.tasks.get(task.stage, 0) + 1
-        self.rss_mb[report.pid] = max(self.rss_mb.get(report.pid, 0.0), report.rss_mb)
 
 
 def run_hunt(
@@ -64,8 +44,9 @@ def run_hunt(
     """
     begun = time.monotonic(), time.process_time()
     planned = plan(search)  # before anything is written: a wrong path or window leaves no folder behind
-    store = Store(_folder(out))
-    with _alone(out):
+    store = Store(out / "artefacts")
+    make_folder(store.folder)
+    with alone(out):
         return _hunt(
             search, planned, store, out, workers, quiet, make_executor or partial(process_pool, workers), begun
         )
@@ -86,7 +67,7 @@ def _hunt(
     (out / "result.json").unlink(missing_ok=True)  # it would be that of another configuration, perhaps
     table = rooted(search.model_dump(mode="json", by_alias=True, exclude_none=True), Path.cwd())
     write_file(out / "config.toml", tomli_w.dumps(table).encode())
-    costs = _Costs()
+    costs = Costs()
     with Progress(planned.tasks, out / "log.jsonl", quiet=quiet) as progress:
         progress.event("start", seed=search.seed, workers=workers, tasks=len(planned.tasks), versions=provenance())
 
@@ -111,37 +92,11 @@ def _hunt(
     return result
 
 
-@contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the run folder; a second hunt in it would take this one's unfinished files for a dead one's."""
-    with (out / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            msg = f"{out}: another hunt is running in this folder"
-            raise LamppostError(msg) from None
-        except OSError:  # a file system without locks: nothing to hold
-            pass
-        yield
-
-
-def _folder(out: Path) -> Path:
-    if out.exists() and not out.is_dir():
-        msg = f"{out}: the output folder is a file"
-        raise LamppostError(msg)
-    try:
-        (out / "artefacts").mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        msg = f"{out}: the output folder cannot be made: {error.strerror}"
-        raise LamppostError(msg) from None
-    return out / "artefacts"
-
-
 def _json(value: Any) -> bytes:
     return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
 
 
-def _timing(costs: _Costs, own: float) -> list[dict[str, Any]]:
+def _timing(costs: Costs, own: float) -> list[dict[str, Any]]:
     stages = [{"stage": s, "cpu_s": round(c, 2), "tasks": costs.tasks[s]} for s, c in costs.cpu_s.items()]
     return [
         *stages,

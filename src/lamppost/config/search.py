@@ -1,14 +1,12 @@
 """The `Search` that a TOML file describes."""
 
-import tomllib
-from collections.abc import Sequence
-from glob import escape, has_magic
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from lamppost.config.toml import read_toml, rooted
 from lamppost.core import Method, Window
 from lamppost.errors import ConfigError
 from lamppost.io import Data
@@ -16,7 +14,7 @@ from lamppost.search import Grid, windows
 from lamppost.spec import Spec, explain
 from lamppost.stats import Background, Signal
 
-__all__ = ["Fit", "Scan", "Search", "load", "parse", "rooted"]
+__all__ = ["Fit", "Scan", "Search", "load", "parse"]
 
 Regions = Grid | list[tuple[float, float]]
 
@@ -179,34 +177,4 @@ def parse(table: dict[str, Any], where: str = "configuration") -> Search:
 
 def load(path: Path) -> Search:
     """Read and check a TOML file; relative data paths are relative to its folder."""
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        msg = f"{path}: no such configuration file"
-        raise ConfigError(msg) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        msg = f"{path}: cannot be read as TOML: {error}"
-        raise ConfigError(msg) from None
-    return parse(rooted(table, path.resolve().parent), str(path))
-
-
-def rooted(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The table with absolute data paths, relative ones being relative to `folder`."""
-    data = table.get("data")
-    if not isinstance(data, dict) or "path" not in data:
-        return table
-    paths: Any = data["path"]
-    if isinstance(paths, str):
-        absolute: Any = _absolute(paths, folder)
-    elif isinstance(paths, Sequence) and all(isinstance(p, str) for p in paths):
-        absolute = [_absolute(p, folder) for p in paths]
-    else:
-        return table
-    return {**table, "data": {**data, "path": absolute}}
-
-
-def _absolute(path: str, folder: Path) -> str:
-    below = Path(path).expanduser()
-    if has_magic(path) and not (folder / below).exists():  # a glob; the folder's own name is none
-        return str(Path(escape(str(folder))) / below)
-    return str(folder / below)
+    return parse(rooted(read_toml(path), path.resolve().parent), str(path))

@@ -1,0 +1,132 @@
+"""From files of collisions to a table of features, chunk by chunk."""
+
+from collections.abc import Callable
+from concurrent.futures import Executor
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost import __version__
+from lamppost.config.extract import FeatureRun
+from lamppost.errors import DataError
+from lamppost.features import Extraction
+from lamppost.io import CollisionReader, Input, collision_readers
+from lamppost.io.files import joined_hash
+from lamppost.run.arrow import arrow_features
+from lamppost.run.artefacts import Store, provenance
+from lamppost.run.graph import Task
+from lamppost.run.table import Made, check_target, make_table
+from lamppost.spec import digest
+
+__all__ = ["describe", "run_features"]
+
+ROWS = 4096
+"""Rows of a chunk: enough that fixed costs vanish, few enough that a worker needs some hundred MB."""
+
+
+def run_features(
+    features: FeatureRun,
+    out: Path,
+    *,
+    workers: int,
+    quiet: bool = False,
+    make_executor: Callable[[], Executor] | None = None,
+) -> Made:
+    """Compute the features of all events and write them to the parquet file `out`.
+
+    Columns: `source_file` (number in the metadata's `sources`) and `source_row` say where an event came from, then the
+    features, what is copied, and the constituents of jets. What was declared stands in the metadata.
+
+    Raises
+    ------
+    LamppostError
+        If the input or what is declared is at fault, before anything is written, or the file cannot be written.
+    """
+    check_target(out)
+    tasks, sources = [], []
+    for number, reader in enumerate(collision_readers(features.input)):
+        contents = reader.contents()
+        needs = _needs(features.extraction, reader)
+        reader.check(*needs, features.input.select)  # what the file lacks is said before anything is written
+        hashed = joined_hash([reader.path, *([Path(features.input.labels)] if features.input.labels else [])])
+        sources.append({"path": str(reader), "rows": contents.rows, "sha256": hashed})
+        tasks += _tasks(features, reader, number, hashed, needs)
+    if not tasks:
+        msg = f"{sources[0]['path']}: no rows, expected at least one event"
+        raise DataError(msg)
+    about = {**describe(features.extraction), "input": _plain(features.input), "sources": sources}
+    return make_table(out, tasks, about, workers=workers, quiet=quiet, make_executor=make_executor)
+
+
+def _needs(extraction: Extraction, reader: CollisionReader) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    try:
+        return extraction.needs(reader.contents())
+    except DataError as error:
+        msg = f"{reader}: {error}"
+        raise DataError(msg) from None
+
+
+def describe(extraction: Extraction) -> dict[str, Any]:
+    """What the metadata of a table say of its features: how each is made, which is the mass."""
+    return {
+        "schema": 1,
+        "lamppost": __version__,
+        "definition": extraction.model_dump(mode="json", by_alias=True, exclude_none=True),
+        "columns": dict(extraction.definitions),
+        "mass": extraction.mass,
+        "features": list(extraction.feature_names),
+    }
+
+
+def _tasks(features: FeatureRun, reader: CollisionReader, number: int, hashed: str, needs: Any) -> list[Task]:
+    one = features.input.model_copy(update={"path": str(reader)})
+    named = [hashed, reader.part, _plain(one, path=False), features.extraction, number, provenance()]
+    return [
+        Task(
+            key=f"{digest('features', *named, start, stop)}.arrow",
+            stage="features",
+            label=f"{reader.path.name}: rows {start} to {stop}",
+            function=extract,
+            arguments={
+                "input": one,
+                "extraction": features.extraction,
+                "needs": needs,
+                "number": number,
+                "rows": (start, stop),
+            },
+        )
+        for start, stop in reader.steps(ROWS)
+    ]
+
+
+def _plain(input: Input, *, path: bool = True) -> dict[str, Any]:
+    return input.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set() if path else {"path"})
+
+
+@lru_cache(maxsize=1)
+def _reader(text: str) -> CollisionReader:
+    return collision_readers(Input.model_validate_json(text))[0]
+
+
+def extract(
+    store: Store, key: str, *, input: Input, extraction: Extraction, needs: Any, number: int, rows: tuple[int, int]
+) -> None:
+    """The features of a range of rows of one file."""
+    reader = _reader(input.model_dump_json(by_alias=True))
+    scalars, objects = needs
+    collisions = reader.read(*rows, scalars, objects, input.select)
+    table = extraction.table(collisions)
+    counts = {
+        "read": rows[1] - rows[0],
+        "selected": len(collisions),
+        "lacking_objects": table.n_lacking,
+        "kept": len(table.row),
+    }
+    origin: dict[str, NDArray[Any]] = {
+        "source_file": np.full(len(table.row), number, np.int32),
+        "source_row": table.row,
+    }
+    store.write_table(key, arrow_features(table, counts, origin))

@@ -1,0 +1,214 @@
+"""`lamppost features`: the same bytes whatever happens on the way, and every event can be traced to its file."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+import pytest
+
+from lamppost.api import features
+from lamppost.cli import main
+from lamppost.errors import ConfigError, DataError
+from lamppost.run import InlineExecutor
+from lamppost.run.extract import run_features
+from small_hunt import n_done, start, until, workers_of
+from toy_collisions import raw_events, write_frame, write_raw
+
+FILES, EVENTS = 8, 60
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Eight files of raw events: eight chunks."""
+    folder = tmp_path_factory.mktemp("raw")
+    for i in range(FILES):
+        write_raw(folder / f"raw_{i}.h5", EVENTS, seed=i)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path) -> Path:
+    """The table, made without a disturbance."""
+    out = folder / "undisturbed.parquet"
+    features(sorted(folder.glob("*.h5")), out, preset="lhco4", workers=2, quiet=True)
+    return out
+
+
+def run(folder: Path, out: Path, *more: object) -> "subprocess.Popen[str]":
+    return start(
+        "features", *sorted(folder.glob("*.h5")), "--preset", "lhco4", "--out", out, "--workers", 2, "--quiet", *more
+    )
+
+
+def ended(process: "subprocess.Popen[str]") -> str:
+    """What a run that ends well printed."""
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0, stderr
+    return stdout
+
+
+def test_one_worker_two_or_none(folder: Path, finished: Path, tmp_path: Path) -> None:
+    from lamppost.config.extract import parse_features
+
+    paths = [str(path) for path in sorted(folder.glob("*.h5"))]
+    features(paths, tmp_path / "one.parquet", preset="lhco4", workers=1, quiet=True)
+    asked = parse_features({"input": {"path": paths}, "features": {"preset": "lhco4"}})
+    run_features(asked, tmp_path / "none.parquet", workers=1, quiet=True, make_executor=InlineExecutor)
+    for name in ("one", "none"):
+        assert (tmp_path / f"{name}.parquet").read_bytes() == finished.read_bytes()
+
+
+def test_every_event_can_be_traced(folder: Path, finished: Path) -> None:
+    table = pq.read_table(finished)
+    about = json.loads(table.schema.metadata[b"lamppost"])
+    assert [source["path"] for source in about["sources"]] == [str(path) for path in sorted(folder.glob("*.h5"))]
+    assert {source["rows"] for source in about["sources"]} == {EVENTS}
+    assert about["counts"]["read"] == FILES * EVENTS
+    assert about["counts"]["kept"] == table.num_rows > FILES * EVENTS // 2
+    assert about["mass"] == "mjj"
+    assert about["features"] == ["mj1", "dm", "tau21_j1", "tau21_j2"]
+    assert set(about["columns"]) >= {"mjj", *about["features"]}
+    file, row = table["source_file"].to_numpy(), table["source_row"].to_numpy()
+    for number in range(FILES):
+        _, label = raw_events(EVENTS, seed=number)
+        rows = row[file == number]
+        assert (np.diff(rows) > 0).all()
+        np.testing.assert_array_equal(table["label"].to_numpy()[file == number], label[rows])
+
+
+@pytest.mark.parametrize("points", [(0, 1, 4)])
+def test_killed_and_started_again(folder: Path, finished: Path, tmp_path: Path, points: tuple[int, ...]) -> None:
+    out = tmp_path / "t.parquet"
+    work = tmp_path / "t.parquet.work"
+    for point in points:
+        process = run(folder, out)
+        until(lambda: n_done(work) >= point and bool(workers_of(process)))  # noqa: B023
+        family = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.communicate(timeout=30)
+        assert not psutil.wait_procs(family, timeout=5)[1]
+        assert not out.exists()
+    before = len(list(work.glob("*.arrow")))
+    made = json.loads(ended(run(folder, out, "--json")))
+    assert made["found"] >= before >= points[-1]
+    assert made["tasks"] == FILES
+    assert out.read_bytes() == finished.read_bytes()
+    assert not work.exists()
+
+
+def test_a_worker_is_killed(folder: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.parquet"
+    process = run(folder, out)
+    until(lambda: bool(workers_of(process)))
+    for worker in workers_of(process)[:1]:
+        worker.kill()
+    ended(process)
+    assert out.read_bytes() == finished.read_bytes()
+
+
+def test_ctrl_c(folder: Path, finished: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.parquet"
+    process = run(folder, out)
+    until(lambda: n_done(tmp_path / "t.parquet.work") >= 1)
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=30)
+    if process.returncode == 0:
+        pytest.skip("it was done before the signal came")
+    assert (process.returncode, stdout) == (1, "")
+    assert stderr == "lamppost: interrupted; start the same command again to go on where it stopped\n"
+    ended(run(folder, out))
+    assert out.read_bytes() == finished.read_bytes()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(disk)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("only root may mount a small tmpfs, and not everywhere")
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_no_loss(
+    folder: Path, finished: Path, small_disk: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = small_disk / "t.parquet"
+    command = ["features", *map(str, sorted(folder.glob("*.h5"))), "--preset", "lhco4", "--out", str(out), "--quiet"]
+    assert main(command) == 2
+    assert "No space left on device" in capfd.readouterr().err
+    assert not out.exists()
+    subprocess.run(["mount", "-o", "remount,size=4000k", str(small_disk)], check=True)
+    assert main([*command, "--json"]) == 0
+    assert json.loads(capfd.readouterr().out)["found"] > 0
+    assert out.read_bytes() == finished.read_bytes()
+
+
+def test_a_changed_setting_makes_another_table(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "t.parquet"
+    first, *_ = sorted(folder.glob("*.h5"))
+    assert features(first, out, preset="lhco4", quiet=True).found == 0
+    assert features(first, out, preset="lhco4", quiet=True).found == 1
+    assert features(first, out, preset="lhco10", quiet=True).found == 0
+    assert "tau54_j2" in pq.read_schema(out).names
+
+
+def test_the_key_of_a_black_box(tmp_path: Path) -> None:
+    particles, label = raw_events(EVENTS)
+    write_frame(tmp_path / "box.h5", particles.reshape(EVENTS, -1))
+    (tmp_path / "key.txt").write_text("".join(f"{value:g}\n" for value in label))
+    (tmp_path / "box.toml").write_text(
+        '[input]\npath = "box.h5"\nlabels = "key.txt"\n[features]\npreset = "lhco4"\n', encoding="utf-8"
+    )
+    features(tmp_path / "box.toml", tmp_path / "t.parquet", quiet=True)
+    table = pq.read_table(tmp_path / "t.parquet")
+    np.testing.assert_array_equal(table["label"].to_numpy(), label[table["source_row"].to_numpy()])
+    (tmp_path / "key.txt").write_text("0\n1\n")
+    with pytest.raises(DataError, match=rf"key\.txt: expected {EVENTS} lines"):
+        features(tmp_path / "box.toml", tmp_path / "other.parquet", quiet=True)
+
+
+def test_a_hunt_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_raw(tmp_path / "raw.h5", 2500)
+    out, hunt = tmp_path / "tables" / "t.parquet", tmp_path / "hunt.toml"
+    out.parent.mkdir()
+    features(tmp_path / "raw.h5", out, preset="lhco4", hunt=hunt, quiet=True)
+    assert main(["check", str(hunt)]) == 0
+    assert "all is well" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=r"hunt\.toml: is there already and was not touched"):
+        features(tmp_path / "raw.h5", out, preset="lhco4", hunt=hunt, quiet=True)
+
+
+Spoil = Callable[[Path], list[Any]]
+BAD: dict[str, tuple[Spoil, str]] = {
+    "no source": (lambda raw: [], "expected a TOML file, or data files with --preset"),
+    "no preset": (lambda raw: [raw], r"expected a TOML file, or data files with a preset"),
+    "unknown preset": (lambda raw: [raw, "--preset", "lhco5"], "lhco5"),
+    "no file": (lambda raw: [raw.parent / "none.h5", "--preset", "lhco4"], r"none\.h5: no such file"),
+    "no number of workers": (lambda raw: [raw, "--preset", "lhco4", "--workers", "0"], "workers: expected at least 1"),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_input_is_one_line(what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments, message = BAD[what]
+    raw = write_raw(tmp_path / "raw.h5", 20)
+    before = sorted(tmp_path.iterdir())
+    words = [str(word) for word in arguments(raw)]
+    assert main(["features", *words, "--out", str(tmp_path / "t.parquet"), "--quiet"]) == 2
+    stdout, stderr = capsys.readouterr()
+    assert (stdout, stderr.count("\n")) == ("", 1)
+    assert re.search(message, stderr)
+    assert sorted(tmp_path.iterdir()) == before
