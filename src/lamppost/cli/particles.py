@@ -10,6 +10,8 @@ from lamppost.cli.common import add_verb, json_option, say, work_options
 from lamppost.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
     from lamppost.run.table import Made
 
 __all__ = ["add_verbs"]
@@ -69,7 +71,7 @@ def _simulate(options: argparse.Namespace) -> None:
         workers=options.workers,
         quiet=options.quiet,
     )
-    _tell(made, options.json)
+    _tell(made, options.json, _generated)
 
 
 def _processes(texts: list[str]) -> Any:
@@ -107,7 +109,7 @@ def _features(options: argparse.Namespace) -> None:
         workers=options.workers,
         quiet=options.quiet,
     )
-    _tell(made, options.json)
+    _tell(made, options.json, _read)
 
 
 def _display(options: argparse.Namespace) -> None:
@@ -123,17 +125,24 @@ def _out(path: Path | None) -> Path:
     return path
 
 
-def _tell(made: "Made", as_json: bool) -> None:
+def _tell(made: "Made", as_json: bool, counted: "Callable[[Mapping[str, Any]], Iterator[str]]") -> None:
     if as_json:
         say(json.dumps({**asdict(made), "path": str(made.path)}))
         return
-    for name, value in made.counts.items():
-        say(f"{name.replace('_', ' '):<17}{_count(value)}")
+    for line in counted(made.counts):
+        say(line)
     say(f"{'took':<17}{made.wall_s:.0f} s, {made.cpu_s:.0f} CPU s, {made.max_rss_mb} MB")
     say(f"{'wrote':<17}{made.path}, {made.rows} events")
 
 
-def _count(value: Any) -> str:
-    if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_count(number)}" for name, number in value.items())
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def _read(counts: "Mapping[str, Any]") -> "Iterator[str]":
+    for name, events in counts.items():
+        yield f"{name.replace('_', ' '):<17}{events} events"
+
+
+def _generated(counts: "Mapping[str, Any]") -> "Iterator[str]":
+    from lamppost.simulate import cross_section
+
+    for name, found in counts.items():
+        passed = f"{found['selected']} of {found['seen']} events passed"
+        yield f"{name:<17}{passed}, {found['tried']} tried, {cross_section(found):.3g} fb"

@@ -1,5 +1,7 @@
 """The extraction of features that a TOML file describes: [input], [objects.NAME], [substructure], [features]."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,7 @@ from lamppost.features import Extraction
 from lamppost.io import Input
 from lamppost.spec import Spec, explain
 
-__all__ = ["FeatureRun", "load_features", "parse_features"]
+__all__ = ["FeatureRun", "load_features", "parse_extraction", "parse_features"]
 
 
 class FeatureRun(Spec):
@@ -22,7 +24,7 @@ class FeatureRun(Spec):
 
 
 def parse_features(table: dict[str, Any], where: str = "configuration") -> FeatureRun:
-    """The extraction that the tables of a TOML file describe.
+    """The extraction that the tables of a TOML file describe, and its input.
 
     Raises
     ------
@@ -30,12 +32,26 @@ def parse_features(table: dict[str, Any], where: str = "configuration") -> Featu
         One line that names the key, what was expected and what was found.
     """
     rest = {key: value for key, value in table.items() if key != "input"}
-    try:
+    with _explained(where):
         return FeatureRun.model_validate({"input": table.get("input", {}), "extraction": rest})
+
+
+def parse_extraction(table: dict[str, Any], where: str = "configuration") -> Extraction:
+    """The extraction alone, see `parse_features`."""
+    with _explained(where):
+        return Extraction.model_validate(table)
+
+
+@contextmanager
+def _explained(where: str) -> Iterator[None]:
+    try:
+        yield
     except ValidationError as error:
         msg = f"{where}: {explain(error).removeprefix('extraction: ').replace('extraction.', '', 1)}"
     except ConfigError as error:
         msg = f"{where}: {error}"
+    else:
+        return
     raise ConfigError(msg) from None
 
 

@@ -94,9 +94,10 @@ def run_graph(
 def stop(executor: Executor) -> None:
     """Drop what is queued and end the workers at once; artefacts are written whole or not at all."""
     processes = list((getattr(executor, "_processes", None) or {}).values())
-    executor.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.terminate()
+    # a pool whose workers are gone ends by itself: left alone, it would still be at it when Python closes its pipes
+    executor.shutdown(wait=bool(processes), cancel_futures=True)
 
 
 def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":

@@ -5,6 +5,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from lamppost import __version__
+from lamppost.config.extract import parse_extraction
 from lamppost.features import Extraction
 from lamppost.run.arrow import arrow_collisions, arrow_features
 from lamppost.run.artefacts import Store, provenance
@@ -37,7 +38,7 @@ def run_production(
         If a process or the preset is at fault, before anything is written, or the file cannot be written.
     """
     check_target(out)
-    extraction = None if preset is None else Extraction.model_validate({"features": {"preset": preset}})
+    extraction = None if preset is None else parse_extraction({"features": {"preset": preset}}, "simulate")
     simulation = settings_of(production)
     tasks = [
         Task(
