@@ -100,6 +100,7 @@ def large(options: argparse.Namespace) -> None:
     """A file of 3 GB: memory, and the same bytes after it was killed three times."""
     raw, out = options.out / "large.h5", options.out / "large.parquet"
     rows = repeated(options.data / "lhco_like" / "raw_3000.h5", raw, size=options.size * 1e9)
+    out.unlink(missing_ok=True)
     whole = lamppost("features", raw, "--preset", "lhco4", "--out", out)
     before = sha256(out.read_bytes()).hexdigest()
     out.unlink()
@@ -169,6 +170,7 @@ def agreement(options: argparse.Namespace) -> None:
     for process, events, which in (("qcd", 60_000, "background"), ("wprime", 10_000, "signal")):
         out = options.out / f"{process}-features.parquet"
         asked = options.events or events
+        out.unlink(missing_ok=True)
         made = lamppost("simulate", f"{process}={asked}", "--features", "lhco4", "--out", out, "--seed", 0)
         ours = region(pq.read_table(out))
         result = compare(columns(ours), columns(truth[which]), REAL)
@@ -185,6 +187,7 @@ def official(options: argparse.Namespace) -> None:
     from lamppost.simulate.comparison import compare_features
 
     raw, out = options.data / "lhco_tiny" / "events_anomalydetection_tiny.h5", options.out / "tiny.parquet"
+    out.unlink(missing_ok=True)
     lamppost("features", raw, "--preset", "lhco4", "--out", out)
     tiny, truth, found, lines = region(pq.read_table(out)), real(options.data), {}, []
     for value, which in ((0, "background"), (1, "signal")):
@@ -200,6 +203,7 @@ def official(options: argparse.Namespace) -> None:
 def own(options: argparse.Namespace) -> None:
     """Our raw sample against its own table of features."""
     raw, out = options.data / "lhco_like" / "raw_3000.h5", options.out / "own.parquet"
+    out.unlink(missing_ok=True)
     lamppost("features", raw, "--preset", "lhco", "--out", out)
     parts = [("qcd_0", 2000), ("signal", 1000)]
     known = pa.concat_tables(

@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 import lamppost
+from small_disk import small_disk
 from small_hunt import write_hunt
+
+__all__ = ["small_disk"]
 
 
 @pytest.fixture(scope="session")

@@ -244,3 +244,11 @@ def test_importing_numexpr_is_quiet() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout + done.stderr == ""
+
+
+def test_bits_of_flags() -> None:
+    flags = np.arange(16)
+    for place in range(5):
+        np.testing.assert_array_equal(parse(f"bit(jetId, {place})").passes({"jetId": flags}), (flags >> place) & 1 == 1)
+    both = parse("bit(jetId, 1) and not bit(jetId, 2)")
+    np.testing.assert_array_equal(both.passes({"jetId": flags}), ((flags & 2) > 0) & ((flags & 4) == 0))

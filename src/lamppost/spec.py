@@ -99,8 +99,8 @@ def make(role: type[R], value: Any) -> R:
 
 def explain(error: ValidationError) -> str:
     """One line for the first thing pydantic found wrong, and how many more there are."""
-    # of the branches of a union the one that got furthest says most
-    first, *rest = sorted(error.errors(), key=lambda found: -len(found["loc"]))
+    # of the branches of a union the one that got furthest says most; a key nobody knows explains one that is missing
+    first, *rest = sorted(error.errors(), key=lambda found: (-len(found["loc"]), found["type"] != "extra_forbidden"))
     where = ".".join(part for part in map(str, first["loc"]) if "[" not in part)  # branches are no keys
     if first["type"] == "extra_forbidden":
         text = f"unknown key {where!r}"

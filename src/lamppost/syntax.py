@@ -19,7 +19,7 @@ FUNCTIONS: Mapping[str, int] = {
     **dict.fromkeys(("abs", "sqrt", "exp", "expm1", "log", "log10", "log1p", "floor", "ceil"), 1),
     **dict.fromkeys(("sin", "cos", "tan", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh"), 1),
     **dict.fromkeys(("arcsinh", "arccosh", "arctanh"), 1),
-    **{"arctan2": 2, "min": 2, "max": 2, "where": 3},
+    **{"arctan2": 2, "min": 2, "max": 2, "bit": 2, "where": 3},
 }
 """The functions an expression may call, and how many arguments each takes."""
 
@@ -197,6 +197,8 @@ class Writer:
             a, b = (self.step(text) for text in texts)
             # a NaN on either side stays one, as in numpy
             return Piece(f"where(({a} {'<' if name == 'min' else '>'} {b}) | ({a} != {a}), {a}, {b})")
+        if name == "bit":  # of a whole number, from 0: flags such as the jetId of NanoAOD
+            return Piece(f"(fmod(floor({texts[0]} / 2.0 ** {texts[1]}), 2.0) > 0.5)", condition=True)
         return Piece(f"{name}({', '.join(texts)})")
 
     def _refuse(self, node: ast.AST, why: str) -> NoReturn:

@@ -19,6 +19,7 @@ from lamppost.errors import DataError, LamppostError
 from lamppost.features import Collection, Extraction, Table, jets_of, reconstruction
 from lamppost.features.collections import candidates
 from lamppost.features.kinematics import Momenta
+from lamppost.features.requirements import Held
 
 MUONS = [
     [(30.0, 0.5, 0.1, 0.105, 1, 1), (90.0, -1.0, 2.0, 0.105, -1, 1), (20.0, 0.0, 1.0, 0.105, 1, 1)],
@@ -112,6 +113,19 @@ def test_fields_of_the_input_and_numbers_per_event() -> None:
     assert column("HLT_Mu50") == [1, 1, 0, 1]
 
 
+@pytest.mark.parametrize("name", ["mass", "m", "e", "E", "energy"])
+def test_the_mass_or_the_energy_of_an_object_may_be_given(name: str) -> None:
+    pt, eta, m = np.array([100.0, 50.0]), np.array([1.0, -2.0]), np.array([20.0, 5.0])
+    known = m if name in ("mass", "m") else np.sqrt((pt * np.cosh(eta)) ** 2 + m**2)
+    jets = Objects(np.array([2]), {"pt": pt, "eta": eta, "phi": np.array([0.0, 3.0]), name: known})
+    made = extraction(["m_j1", "m_j2", "e_j1", "n_j"], {"j": {"from": "jet", "where": "m > 1 and e > 100"}})
+    held = Collisions(np.array([0]), {}, {"jet": jets})
+    assert made.needs(Held.of(held))[1] == {"jet": ("pt", "eta", "phi", name)}
+    found = made.table(held).columns
+    expected = {"m_j1": 20.0, "m_j2": 5.0, "e_j1": np.sqrt((100 * np.cosh(1.0)) ** 2 + 400), "n_j": 2}
+    assert {column: values[0] for column, values in found.items()} == pytest.approx(expected, rel=1e-6)
+
+
 def test_clustered_jets_know_their_inside() -> None:
     assert column("n_j1") == [1, 1, 2]
     assert column("n_j") == [2, 1, 0, 1]
@@ -125,6 +139,10 @@ def test_columns_use_columns_before_them() -> None:
     assert found.columns["a2"].tolist() == [135, 105]
     assert list(found.columns)[:4] == ["a", "b", "a2", "pt_mu1"]
     assert found.row.tolist() == [7, 11]
+
+
+def test_blanks_around_a_column_do_not_matter() -> None:
+    assert list(table([" pt_mu1 ", "a= m_mu1 "], copy=["run "]).columns) == ["pt_mu1", "a", "run"]
 
 
 def test_a_column_may_be_called_what_cannot_be_computed() -> None:
@@ -144,6 +162,10 @@ def test_types_of_columns() -> None:
         "event": np.uint64,
     }
     assert found.columns["event"].tolist() == [2**40, 2**40 + 1, 2**40 + 3]
+    named = table(["event", "pt_mu1", "x = event", "HLT_Mu50"]).columns
+    assert list(named) == ["event", "pt_mu1", "x", "HLT_Mu50", "run"]
+    assert named["event"].tolist() == found.columns["event"].tolist()
+    assert [named[name].dtype for name in ("event", "x", "HLT_Mu50")] == [np.uint64, np.float32, np.float32]
     assert list(table(["pt_mu1"], copy=["HLT_Mu50"]).columns) == ["pt_mu1", "HLT_Mu50"]
     assert list(table(["event = pt_mu1"]).columns) == ["event", "run"]
 
@@ -197,7 +219,7 @@ def test_only_what_is_needed_is_read() -> None:
         (["pt_k1"], None, r"'pt_k1': no \[objects.k\] is declared, known are mu, f, j; nor is it a number per event"),
         (["mjj_mu1mu2k3"], None, r"no \[objects.k\]"),
         (["file"], None, "'file': expected a number per event, found text"),
-        (["met"], {}, "'met' is neither"),
+        (["met"], {}, r"'met' is made of the particles of jets, expected an \[objects.NAME\] with a cluster"),
         (
             ["tau1_j1", "jet_charge_f1"],
             {"j": JET, "f": {"from": "Muon"}},
@@ -233,6 +255,7 @@ def test_collisions_that_lack_what_is_needed() -> None:
         ({"features": {"columns": ["pt_j1"], "select": "pt_j1 >"}}, "neither a column nor an arithmetic expression"),
         ({"features": {"columns": ["pt_j3"]}}, "'j3': objects.j keeps 2"),
         ({"features": {"columns": ["pt_j1 = pt_j2"]}}, "column 'pt_j1': this is the name of a quantity"),
+        ({"features": {"columns": ["constituents_j1 = pt_j1"], "constituents": {"j1": 3}}}, "name of the constituents"),
         ({"features": {"columns": ["pt_j1"], "mass": "mjj"}}, "mass: no column 'mjj', known are pt_j1"),
         ({"features": {"columns": ["pt_j1"], "learn": ["x = 2 * pt_j2"]}}, "learn: no column 'pt_j2'"),
         ({"features": {"columns": ["pt_j1"], "copy": ["pt_j1"]}}, "copy: 'pt_j1' is a column already"),

@@ -163,10 +163,10 @@ def box(tmp_path: Path) -> tuple[str, Matrix]:
     return write_raw(tmp_path / "box.h5", matrix[:, :-1]), matrix
 
 
-@pytest.mark.parametrize("form", ["0 1", "0.0 1.0", "gzip", "no end of line", "windows"])
+@pytest.mark.parametrize("form", ["0 1", "0.0 1.0", "savetxt", "gzip", "no end of line", "windows"])
 def test_master_key(box: tuple[str, Matrix], form: str, tmp_path: Path) -> None:
     path, matrix = box
-    words = ["0.0", "1.0"] if form == "0.0 1.0" else ["0", "1"]
+    words = {"0.0 1.0": ["0.0", "1.0"], "savetxt": [f"{value:.18e}" for value in (0, 1)]}.get(form, ["0", "1"])
     end = "\r\n" if form == "windows" else "\n"
     text = end.join(words[int(value)] for value in matrix[:, -1]) + ("" if form == "no end of line" else end)
     key = tmp_path / "box.masterkey"
@@ -183,7 +183,14 @@ def test_master_key_at_fault(box: tuple[str, Matrix], tmp_path: Path) -> None:
     path, matrix = box
     key = tmp_path / "key.txt"
     lines = ["0"] * EVENTS
-    for wrong, found in (("2", "'2'"), ("", "''"), ("0 1", "'0 1'"), ("-1", "'-1'"), ("nan", "'nan'")):
+    for wrong, found in (
+        ("2", "'2'"),
+        ("", "''"),
+        ("0 1", "'0 1'"),
+        ("-1", "'-1'"),
+        ("nan", "'nan'"),
+        ("0.5", "'0.5'"),
+    ):
         key.write_text("\n".join([*lines[:6], wrong, *lines[7:]]))
         assert f"{key}: line 7: expected 0 or 1, found {found}" in complaint(path, labels=str(key))
     key.write_text("\n".join(lines[1:]))
@@ -239,6 +246,15 @@ def test_angles_that_are_not_finite(place: int, field: str, value: float, tmp_pa
     assert f"row {full}: particles.{field}: expected a finite number, found {value:g}" in complaint(path)
 
 
+@pytest.mark.parametrize("value", [100.5, -999.0])
+def test_directions_along_the_beam(value: float, tmp_path: Path) -> None:
+    matrix = raw(EVENTS)
+    row = np.flatnonzero(matrix[:, 33] > 0)[3]
+    matrix[row, 34] = value
+    expected = f"row {row}: particles.eta: expected a number from -100 to 100, found {value:g}"
+    assert expected in complaint(write_raw(tmp_path / "t.h5", matrix))
+
+
 def test_label_that_is_none(tmp_path: Path) -> None:
     matrix = raw(EVENTS)
     matrix[123, -1] = 0.5
@@ -274,6 +290,12 @@ def test_a_feature_table_is_no_raw_file(tmp_path: Path) -> None:
         group["table"] = records
     found = complaint(tmp_path / "t.h5")
     assert "expected all columns in one block of numbers, found mjj, values_block_0" in found
+    path = write_raw(tmp_path / "u.h5", np.ones((3, 15)))
+    assert len(load(path, 0, 3).objects["particles"].counts) == 3
+    with h5py.File(path, "a") as file:
+        del file["df/axis0"]
+        file["df/axis0"] = np.array(["pxj1", "pyj1", "pzj1", "mj1", *(f"tau{i}j1" for i in range(11))], dtype="S")
+    assert f"{path}: is a table of features (mj1, ...), expected raw events" in complaint(path, 0, 3)
 
 
 def test_damaged_chunk(tmp_path: Path) -> None:

@@ -179,6 +179,10 @@ def test_one_tree_of_several(tmp_path: Path) -> None:
     assert list(reader(f"{tmp_path}/t.root:Jets").contents().objects) == ["jet"]
     found = complaint(reader(f"{tmp_path}/t.root:Muons").contents)
     assert "no tree 'Muons', found Runs, Events, Jets" in found
+    both = Input(path=[f"{tmp_path}/t.root:Events", f"{tmp_path}/t*.root"])
+    said = complaint(lambda: collision_readers(both))
+    assert said == f"{tmp_path}/t.root:Events: is named without 'Events' as well, its events would count twice"
+    assert len(collision_readers(Input(path=[f"{tmp_path}/t.root:Events", f"{tmp_path}/t.root:Runs"]))) == 2
 
 
 # Branches without counters
@@ -347,6 +351,7 @@ def test_a_selection_needs_its_values(tmp_path: Path) -> None:
         in complaint(lambda: found.read(50, 100, [], {}, "MET_pt > 20"))
     )
     assert np.isnan(found.read(77, 78, ["MET_pt"], {}).scalars["MET_pt"][0])
+    assert complaint(lambda: found.check([], {}, "MET_pt >")).startswith("select: 'MET_pt >' is neither")
 
 
 @pytest.mark.parametrize("name", ["FatJet_tau1", "luminosityBlock"])

@@ -14,10 +14,10 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_hunt import CONFIG, NAMES, Json, hunt, write_folder
 
-from lamppost import report
+from lamppost import api, report
 from lamppost.config.extract import parse_features
 from lamppost.core import Collisions, Objects
-from lamppost.errors import DataError
+from lamppost.errors import ConfigError, DataError
 from lamppost.io import CollisionReader
 from lamppost.report.originals import display_of, displays
 from lamppost.run import InlineExecutor
@@ -302,6 +302,16 @@ def test_a_row_that_is_not_there(row: int, made: Path) -> None:
     raw = sorted(map(str, made.glob("raw_*.h5")))
     with pytest.raises(DataError, match=rf"raw_0\.h5.* and 1 more: expected a row from 0 to 59, found {row}"):
         display_of(parse_features({"input": {"path": raw}, "features": {"preset": "lhco4"}}), row)
+
+
+def test_a_picture_takes_the_place_of_no_other_file(made: Path, tmp_path: Path) -> None:
+    raw = tmp_path / "raw.h5"
+    raw.write_bytes((made / "raw_0.h5").read_bytes())
+    before = raw.read_bytes()
+    with pytest.raises(ConfigError, match=r"raw\.h5: expected a file name that ends in \.svg"):
+        api.display(raw, 0, raw)
+    assert raw.read_bytes() == before
+    assert "Row 0 of raw.h5" in api.display(raw, 0, tmp_path / "event.svg").read_text()
 
 
 def muons(folder: Path) -> Json:

@@ -3,15 +3,15 @@
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -20,6 +20,7 @@ from lamppost.cli import main
 from lamppost.errors import ConfigError, DataError
 from lamppost.run import InlineExecutor
 from lamppost.run.extract import run_features
+from small_disk import resize
 from small_hunt import n_done, start, until, workers_of
 from toy_collisions import raw_events, write_frame, write_raw
 
@@ -129,40 +130,29 @@ def test_ctrl_c(folder: Path, finished: Path, tmp_path: Path) -> None:
     assert out.read_bytes() == finished.read_bytes()
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=40k", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount a small tmpfs, and not everywhere")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
 def test_a_full_disk_is_no_loss(
     folder: Path, finished: Path, small_disk: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     out = small_disk / "t.parquet"
     command = ["features", *map(str, sorted(folder.glob("*.h5"))), "--preset", "lhco4", "--out", str(out), "--quiet"]
+    resize(small_disk, 40)
     assert main(command) == 2
     assert "No space left on device" in capfd.readouterr().err
     assert not out.exists()
-    subprocess.run(["mount", "-o", "remount,size=4000k", str(small_disk)], check=True)
+    resize(small_disk, 4000)
     assert main([*command, "--json"]) == 0
     assert json.loads(capfd.readouterr().out)["found"] > 0
     assert out.read_bytes() == finished.read_bytes()
 
 
-def test_a_changed_setting_makes_another_table(folder: Path, tmp_path: Path) -> None:
+def test_a_changed_setting_needs_another_file(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "t.parquet"
     first, *_ = sorted(folder.glob("*.h5"))
     assert features(first, out, preset="lhco4", quiet=True).found == 0
     assert features(first, out, preset="lhco4", quiet=True).found == 1
-    assert features(first, out, preset="lhco10", quiet=True).found == 0
-    assert "tau54_j2" in pq.read_schema(out).names
+    with pytest.raises(ConfigError, match="was made with other settings or data"):
+        features(first, out, preset="lhco10", quiet=True)
+    assert "tau54_j2" in pq.read_schema(features(first, tmp_path / "u.parquet", preset="lhco10", quiet=True).path).names
 
 
 def test_the_key_of_a_black_box(tmp_path: Path) -> None:
@@ -191,12 +181,73 @@ def test_a_hunt_of_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str])
         features(tmp_path / "raw.h5", out, preset="lhco4", hunt=hunt, quiet=True)
 
 
+def test_an_input_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "events.parquet"
+    records = pa.array([[{"pt": 900.0, "eta": 0.0, "phi": 0.0}, {"pt": 900.0, "eta": 0.1, "phi": 3.1}]])
+    pq.write_table(pa.table({"particles": records}).replace_schema_metadata({"lamppost": "{}"}), path)
+    before = path.read_bytes()
+    (tmp_path / "link.parquet").symlink_to(path)
+    for out in (path, tmp_path / "link.parquet"):
+        assert main(["features", str(path), "--preset", "lhco4", "--out", str(out), "--quiet"]) == 2
+        assert f"{out}: is an input, expected another file to write" in capsys.readouterr().err
+    assert path.read_bytes() == before
+
+
+FILES_THAT_DIFFER: dict[str, tuple[dict[str, Any], str]] = {
+    "type": ({"run": np.array([1], np.int64)}, "'run': expected uint32 as in .*one.parquet, found int64"),
+    "absent": ({}, "'run': expected uint32 as in .*one.parquet, found none"),
+    "more": (
+        {"run": np.array([1], np.uint32), "label": np.array([1])},
+        "'label': expected none as in .*one.parquet, found int64",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", FILES_THAT_DIFFER)
+def test_files_that_make_no_one_table(what: str, tmp_path: Path) -> None:
+    """Said before anything is computed; a file without rows may differ."""
+    columns, message = FILES_THAT_DIFFER[what]
+    one, two, none = (tmp_path / f"{name}.parquet" for name in ("one", "two", "none"))
+    x = np.array([1.0])
+    pq.write_table(pa.table({"x": x, "run": np.array([1], np.uint32)}), one)
+    pq.write_table(pa.table({"x": x, **columns}), two)
+    pq.write_table(pa.table({"x": x, **columns}).slice(0, 0), none)
+    tables: dict[str, Any] = {"input": {"path": [str(one), str(two)]}, "features": {"columns": ["x"]}}
+    with pytest.raises(DataError, match=rf"two.parquet: {message}; features\.copy says"):
+        features(tables, tmp_path / "t.parquet", quiet=True)
+    assert not (tmp_path / "t.parquet.work").exists()
+    tables["input"]["path"][1] = str(none)
+    assert features(tables, tmp_path / "t.parquet", workers=1, quiet=True).rows == 1
+
+
+@pytest.mark.parametrize("more", [{"columns": ["source_row = x"]}, {"columns": ["x"], "copy": ["source_file"]}])
+def test_names_that_are_taken(more: dict[str, Any], tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": np.array([1.0]), "source_file": np.array([3])}), tmp_path / "a.parquet")
+    with pytest.raises(ConfigError, match=r"'source_(row|file)' says where an event came from"):
+        features({"input": {"path": str(tmp_path / "a.parquet")}, "features": more}, tmp_path / "t.parquet")
+
+
+def test_a_name_that_is_not_there_is_said_with_its_file(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"x": np.array([1.0])}), tmp_path / "a.parquet")
+    tables = {"input": {"path": str(tmp_path / "a.parquet")}, "features": {"columns": ["y"]}}
+    with pytest.raises(ConfigError, match=r"a\.parquet: 'y' is neither a quantity"):
+        features(tables, tmp_path / "t.parquet")
+
+
 Spoil = Callable[[Path], list[Any]]
 BAD: dict[str, tuple[Spoil, str]] = {
     "no source": (lambda raw: [], "expected a TOML file, or data files with --preset"),
     "no preset": (lambda raw: [raw], r"expected a TOML file, or data files with a preset"),
     "unknown preset": (lambda raw: [raw, "--preset", "lhco5"], "lhco5"),
     "no file": (lambda raw: [raw.parent / "none.h5", "--preset", "lhco4"], r"none\.h5: no such file"),
+    "no folder for the hunt": (
+        lambda raw: [raw, "--preset", "lhco4", "--hunt", raw.parent / "none" / "hunt.toml"],
+        r"hunt\.toml: no such folder",
+    ),
+    "the table is no hunt": (
+        lambda raw: [raw, "--preset", "lhco4", "--hunt", raw.parent / "t.parquet"],
+        r"t\.parquet: expected a file name that ends in \.toml",
+    ),
     "no number of workers": (lambda raw: [raw, "--preset", "lhco4", "--workers", "0"], "workers: expected at least 1"),
 }
 

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ from lamppost.cli import main
 from lamppost.config import load
 from lamppost.errors import LamppostError
 from lamppost.run import InlineExecutor, run_hunt
+from small_disk import resize
 from small_hunt import (
     TASKS,
     entries,
@@ -152,24 +153,6 @@ def test_a_damaged_artefact_is_made_again(tmp_path: Path, config: Path, finished
     assert not [part for part in left_over if part.exists()]
     assert_nothing_done_twice(out)
     assert_same_result(out, finished)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a few hundred kB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", str(disk)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode != 0:
-        pytest.skip("only root may mount a small tmpfs, and not everywhere")
-    try:
-        yield disk
-    finally:
-        subprocess.run(["umount", str(disk)], check=True)
-
-
-def resize(disk: Path, kilobytes: int) -> None:
-    subprocess.run(["mount", "-o", f"remount,size={kilobytes}k", str(disk)], check=True)
 
 
 def test_a_full_disk_says_so_and_is_no_loss(

@@ -95,6 +95,10 @@ BAD = {
     "unknown process": (["higgs=10"], "higgs"),
     "twice": (["qcd=1", "qcd=2"], "once per process"),
     "unknown preset": (["qcd=1", "--features", "lhco5"], "lhco5"),
+    "no events": (["qcd=0", "wprime=0"], "no events, expected some of qcd, wprime"),
+    "too many": (["qcd=99999999999999999999"], "less than or equal to 1000000000"),
+    "to compare and to generate": (["qcd=1", "--compare", "a.parquet", "b.parquet"], "--compare generates nothing"),
+    "columns of nothing": (["qcd=1", "--columns", "mjj"], "--columns: expected together with --compare"),
     "no out": (["qcd=1"], "--out: expected the file to write"),
 }
 

@@ -73,11 +73,27 @@ def test_files_are_compared_in_the_columns_they_share(tmp_path: Path) -> None:
     assert len(compare_tables(tmp_path / "one.parquet", tmp_path / "other.parquet", ["b"]).features) == 1
 
 
+def test_an_area_that_says_nothing_of_agreement_says_so() -> None:
+    one = drawn(3000, 1000)
+    assert "worse than chance, as if the tables had events in common" in compare(one, one).text()
+    few = compare(drawn(30, 1000), drawn(30, 1001))
+    assert (few.auc, few.auc_error) == (0.5, 0.0)
+    assert "too few to learn from" in few.text()
+
+
 def test_what_cannot_be_compared_is_named(tmp_path: Path) -> None:
     good = drawn(100, 1000)
     with pytest.raises(DataError, match="the reference has no feature 'c', known are a, b, label"):
         compare({**good, "c": good["a"]}, good, ["c"])
     with pytest.raises(DataError, match="no feature in common, found label and a, b, label"):
         compare({"label": good["label"]}, good)
+    with pytest.raises(DataError, match="the sample has no events"):
+        compare({name: values[:0] for name, values in good.items()}, good)
+    for name in ("one", "other"):
+        pq.write_table(pa.table(good), tmp_path / f"{name}.parquet")
+    with pytest.raises(DataError, match="expected one table, found 2 files"):
+        compare_tables(tmp_path / "*.parquet", tmp_path / "one.parquet")
+    with pytest.raises(DataError, match=r"one\.parquet has no column 'c', known are a, b, label"):
+        compare_tables(tmp_path / "one.parquet", tmp_path / "other.parquet", ["c"])
     with pytest.raises(DataError, match="feature 'a' of the sample is not finite in 1 events"):
         compare({**good, "a": np.where(np.arange(100) == 3, np.nan, good["a"])}, good)

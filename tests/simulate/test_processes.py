@@ -198,6 +198,11 @@ def test_variations_of_the_shower_do_what_they_should(capfd: pytest.CaptureFixtu
     assert Shower(model="vincia", alpha_s=0.12).lines()[-1] == "Vincia:alphaSvalue = 0.12"
 
 
+def test_vincia_showers_three_prongs() -> None:
+    signal = {"kind": "wprime", "spin": 0, "prongs_x": 3}
+    assert len(final(20, signal, shower={"model": "vincia"})) >= 19  # without its interleaved decays; 1 in 4 with them
+
+
 def test_the_detector_changes_what_is_seen(production: Production, qcd: Made) -> None:
     truth = production.model_copy(update={"detector": parse_production({"detector": "truth"}).detector})
     collisions, _ = produce(truth, "qcd", 0, 60)

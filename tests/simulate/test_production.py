@@ -40,7 +40,11 @@ def content(collisions: Collisions) -> dict[str, bytes]:
 
 
 def leading_pt(collisions: Collisions) -> NDArray[np.float64]:
-    jets = cluster(collisions.objects["particles"], Cluster(min_pt=100.0)).jets
+    return leading_pt_above(collisions, 100.0)
+
+
+def leading_pt_above(collisions: Collisions, lowest: float) -> NDArray[np.float64]:
+    jets = cluster(collisions.objects["particles"], Cluster(min_pt=lowest)).jets
     return np.array([pt.max() for pt in np.split(jets.fields["pt"], jets.offsets[1:-1])])
 
 
@@ -79,6 +83,11 @@ def test_tables_of_processes_take_the_name_for_the_kind_and_know_their_label() -
         ({"processes": {"x": {"kind": "pythia", "settings": ["Random:seed = 3"]}}}, "decided by seed alone"),
         ({"shower": {"model": "dire"}}, "shower.model: Input should be 'simple' or 'vincia', found 'dire'"),
         ({"detector": {"kind": "cms", "efficiency": 2}}, "'cms': efficiency: .* found 2"),
+        ({"processes": {"qcd": {"events": 10**15}}}, "events: Input should be less than or equal to 1000000000"),
+        (
+            {"processes": {"wprime": {}}, "shower": {"model": "vincia"}},
+            "wprime: vincia cannot start with a W of 500 GeV",
+        ),
         ({"select": {"pt": 0}}, "select.pt: Input should be greater than 0"),
         ({"seeds": 1}, "unknown key 'seeds'"),
     ],
@@ -154,6 +163,8 @@ class _Recorder:
         recorder, jets = self, library.SlowJet(-1, veto.radius, 20.0, 25.0, 1, 2, None, False)
 
         class Hook(library.UserHooks):  # type: ignore[name-defined,misc]
+            hopeless = False
+
             def canVetoPT(self) -> bool:
                 return True
 
@@ -220,6 +231,33 @@ def test_a_selection_that_nothing_passes_is_an_error(monkeypatch: pytest.MonkeyP
     light = parse_production({"processes": {"light": {"kind": "wprime", "m": 800, "m_x": 200}}})
     with pytest.raises(DataError, match=r"processes\.light: 0 of \d+ events have a jet of pT > 1200 GeV"):
         produce(light, "light", 0, 10)
+
+
+def test_a_veto_that_nothing_passes_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lamppost.simulate.generator, "_GIVEN_UP", 100)
+    slow = parse_production({"sqrt_s": 2000})  # no jet of 1200 GeV: Pythia alone would try for ever
+    with pytest.raises(DataError, match="none of 100 events has jets as hard as"):
+        produce(slow, "qcd", 0, 10)
+
+
+def test_an_event_that_is_finished_gives_the_veto_new_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lamppost.simulate.generator, "_GIVEN_UP", 100)
+    made = parse_production({})
+    counts = produce(made, "qcd", 0, 30)[1]["qcd"]
+    assert counts["hard"] - counts["finished"] > 100
+
+
+def test_the_veto_knows_soft_jets() -> None:
+    soft = parse_production({"select": {"pt": 12}})
+    leading = leading_pt_above(produce(soft, "qcd", 0, 100)[0], 12.0)
+    assert (leading < 18).mean() > 0.3  # a steeply falling spectrum; with jets above 20 GeV alone next to none
+
+
+def test_weighted_events_are_refused() -> None:
+    settings = ["HardQCD:all = on", "PhaseSpace:pTHatMin = 1200", "PhaseSpace:bias2Selection = on"]
+    weighted = parse_production({"processes": {"jets": {"kind": "pythia", "settings": settings}}})
+    with pytest.raises(ConfigError, match=r"processes\.jets: .* weighted events"):
+        produce(weighted, "jets", 0, 1)
 
 
 def test_the_file_can_say_how_it_was_made(production: Production) -> None:

@@ -84,6 +84,12 @@ def _check_hunt(path: Path, asked: "FeatureRun") -> None:
     if path.exists():
         msg = f"{path}: is there already and was not touched"
         raise ConfigError(msg)
+    if not path.parent.is_dir():
+        msg = f"{path}: no such folder {path.parent}"
+        raise ConfigError(msg)
+    if path.suffix != ".toml":
+        msg = f"{path}: expected a file name that ends in .toml"
+        raise ConfigError(msg)
     if asked.extraction.mass is None or not asked.extraction.feature_names:
         msg = f"{path}: a hunt needs a mass and features, expected `mass` in [features]"
         raise ConfigError(msg)
@@ -179,6 +185,9 @@ def display(
     is_toml = isinstance(source, str | os.PathLike) and os.fspath(source).endswith(".toml")
     is_file = isinstance(source, str | os.PathLike) and not is_toml
     target = Path(out)
+    if target.suffix != ".svg":
+        msg = f"{target}: expected a file name that ends in .svg"
+        raise ConfigError(msg)
     write_file(target, display_of(_features(source, preset if is_file else None), row).encode())
     return target
 

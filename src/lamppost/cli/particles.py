@@ -59,6 +59,12 @@ def _features_options(features: argparse.ArgumentParser) -> None:
 def _simulate(options: argparse.Namespace) -> None:
     from lamppost.api import agreement, simulate
 
+    if options.compare and (options.source or options.out):
+        msg = "simulate: --compare generates nothing, expected neither processes nor --out beside it"
+        raise ConfigError(msg)
+    if options.columns and not options.compare:
+        msg = "--columns: expected together with --compare"
+        raise ConfigError(msg)
     if options.compare:
         found = agreement(*options.compare, columns=options.columns)
         say(json.dumps(found.as_dict()) if options.json else found.text())

@@ -18,7 +18,7 @@ from lamppost.spec import Spec
 __all__ = ["AXES", "Candidates", "Collection", "candidates"]
 
 AXES = ("pt", "eta", "phi", "mass")
-"""The fields that every object has; in the file `mass` may be absent and is 0 then."""
+"""The fields that every object has; a file may have `m` or the energy for `mass`, or none: it is 0 then."""
 
 
 class Collection(Spec):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Self
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 from lamppost.expressions import columns_of, named
 from lamppost.features.columns import checked
@@ -13,7 +13,7 @@ __all__ = ["COPIED", "Features"]
 COPIED = ("label", "weight", "process", "run", "lumi", "luminosityBlock", "event")
 """Numbers per event that come along where the input has them, unless `copy` says which."""
 
-Text = Annotated[str, Field(min_length=1)]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)]
 
 
 class Features(Spec):

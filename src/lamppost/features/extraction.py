@@ -18,7 +18,7 @@ from lamppost.features.declaration import Features
 from lamppost.features.plan import Plan
 from lamppost.features.presets import expanded
 from lamppost.features.reconstruction import Reconstruction, Rows
-from lamppost.features.requirements import Contents, Held, copied, fields, scalars
+from lamppost.features.requirements import Contents, Held, copied, fields, scalars, whole
 from lamppost.features.substructure import Substructure
 from lamppost.spec import Spec
 
@@ -29,7 +29,8 @@ __all__ = ["Extraction", "Table", "jets_of"]
 class Table:
     """The features of the events that were kept.
 
-    row (k,) int64: the row of each in its file; `columns` {name: (k,)}, float32, copied ones in their own type;
+    row (k,) int64: the row of each in its file; `columns` {name: (k,)}, float32, copied ones and whole numbers of the
+    input in their own type;
     `blocks` {"constituents_j1": (k, particles, 3) float32}: pT, eta, phi of particles relative to their jet
     (`constituents.padded`). Of `n_read` events `n_lacking` lacked an object that a column or the condition speaks of.
     """
@@ -111,6 +112,10 @@ class Extraction(Spec):
         plan = self._plan()
         return scalars(plan, self.features, contents), fields(plan, contents)
 
+    def unchanged(self, contents: Contents) -> tuple[str, ...]:
+        """The numbers per event that the table has in the type of the input."""
+        return (*whole(self._plan(), contents), *copied(self.features, contents))
+
     def table(self, collisions: Collisions) -> Table:
         """The features of the events that have all objects and pass `select`; what is undefined is NaN.
 
@@ -126,7 +131,7 @@ class Extraction(Spec):
         event = Reconstruction(collisions, self.objects, found, self.substructure)
         complete = event.complete(plan.members)
         rows, columns = _columns(plan, event, complete)
-        columns |= {name: collisions.scalars[name][rows] for name in copied(self.features, held)}
+        columns |= {name: collisions.scalars[name][rows] for name in self.unchanged(held)}
         blocks = {
             name: padded(event.constituents(jet, rows), event.momenta(jet, rows), particles)
             for (name, jet), particles in zip(plan.jets.items(), self.features.constituents.values(), strict=True)

@@ -12,9 +12,12 @@ from numpy.typing import NDArray
 from lamppost.core import Array
 from lamppost.features.quantity import Quantity
 
-__all__ = ["VECTOR", "Momenta", "azimuth", "quantities"]
+__all__ = ["ENERGIES", "MASSES", "VECTOR", "Momenta", "azimuth", "quantities"]
 
 TURN = 2.0 * np.pi
+MASSES = ("mass", "m")
+ENERGIES = ("e", "E", "energy")
+"""Names under which files keep the mass of objects, or their energy instead."""
 
 
 def azimuth(phi: Array) -> Array:
@@ -38,10 +41,13 @@ class Momenta:
 
     @classmethod
     def of(cls, fields: Mapping[str, NDArray[Any]]) -> Self:
-        """From arrays of those names; without `mass` they are massless."""
+        """From arrays of those names, the mass from the first of `MASSES` or `ENERGIES`; without any it is 0."""
         pt, eta, phi = (np.asarray(fields[name], dtype=np.float64) for name in ("pt", "eta", "phi"))
-        mass = np.asarray(fields["mass"], dtype=np.float64) if "mass" in fields else np.zeros(len(pt))
-        return cls(pt, eta, phi, mass)
+        for name in (*MASSES, *ENERGIES):
+            if name in fields:
+                value = np.asarray(fields[name], dtype=np.float64)
+                return cls(pt, eta, phi, value if name in MASSES else _mass(value, pt * np.cosh(eta)))
+        return cls(pt, eta, phi, np.zeros(len(pt)))
 
     @classmethod
     def cartesian(cls, px: Array, py: Array, pz: Array, energy: Array) -> Self:
@@ -92,6 +98,11 @@ class Momenta:
     def rapidity(self) -> Array:
         """arsinh(pz / mT)."""
         return np.where(self.mass == 0.0, self.eta, _pseudorapidity(self.pz, self.mt))
+
+
+def _mass(energy: Array, momentum: Array) -> Array:
+    mass: Array = np.sqrt(np.maximum((energy + momentum) * (energy - momentum), 0.0))  # rounding made it negative
+    return mass
 
 
 def _pseudorapidity(pz: Array, pt: Array) -> Array:

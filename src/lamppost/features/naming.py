@@ -97,6 +97,8 @@ def _kind(text: str, head: str, members: tuple[Member, ...], objects: Mapping[st
 
 def unknown(text: str, objects: Mapping[str, Collection], scalars: Iterable[str]) -> str:
     """What to say of a name that the input has no scalar for."""
+    if text in PARTICLES:
+        return f"{text!r} is made of the particles of jets, expected an [objects.NAME] with a cluster, found none"
     head, _, tail = text.rpartition("_")
     strange = [member.collection for member in members_of(tail) if member.collection not in objects]
     if head and strange:

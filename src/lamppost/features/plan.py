@@ -48,6 +48,9 @@ class Plan:
                 raise ConfigError(msg)
         for text in features.columns:
             name, expression = named(text)
+            if name in jets:
+                msg = f"column {name!r}: this is the name of the constituents, expected another for {expression!r}"
+                raise ConfigError(msg)
             if name != expression and computed(name, objects):
                 msg = f"column {name!r}: this is the name of a quantity, expected another for {expression!r}"
                 raise ConfigError(msg)

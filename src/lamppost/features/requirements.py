@@ -9,12 +9,12 @@ from lamppost.errors import ConfigError, DataError
 from lamppost.expressions import columns_of
 from lamppost.features.collections import AXES
 from lamppost.features.declaration import COPIED, Features
-from lamppost.features.kinematics import VECTOR
+from lamppost.features.kinematics import ENERGIES, MASSES, VECTOR
 from lamppost.features.naming import likely, unknown
 from lamppost.features.plan import Plan
 from lamppost.features.substructure import NEEDS
 
-__all__ = ["Contents", "Held", "copied", "fields", "scalars"]
+__all__ = ["Contents", "Held", "copied", "fields", "scalars", "whole"]
 
 _NUMBERS = frozenset({"float", "integer", "boolean", "unknown"})
 _KINDS = {"f": "float", "i": "integer", "u": "integer", "b": "boolean"}
@@ -53,6 +53,16 @@ def copied(features: Features, contents: Contents) -> tuple[str, ...]:
     if features.copied is not None:
         return tuple(features.copied)
     return tuple(n for n in COPIED if contents.scalars.get(n) in _NUMBERS and n not in features.names)
+
+
+def whole(plan: Plan, contents: Contents) -> tuple[str, ...]:
+    """The columns that are whole numbers of the input, such as `event`: float32 would change them."""
+    return tuple(
+        name
+        for name, column in plan.columns.items()
+        if column.expression.columns == (name,) and not column.expression.steps
+        if name in plan.names and plan.names[name].kind == "scalar" and contents.scalars.get(name) == "integer"
+    )
 
 
 def scalars(plan: Plan, features: Features, contents: Contents) -> tuple[str, ...]:
@@ -104,12 +114,13 @@ def _asked(plan: Plan, collection: str) -> Iterator[str]:
 
 
 def _there(contents: Contents, collection: str, source: str, asked: Iterable[str]) -> Iterator[str]:
-    """Those that the input has; objects without a mass are massless."""
+    """Those that the input has; objects without a mass have `m`, an energy, or are massless."""
     if source not in contents.objects:
         msg = f"objects.{collection}: the input has no collection {source!r}{likely(source, contents.objects)}"
         raise DataError(msg)
     known = contents.objects[source]
-    for field in asked:
+    instead = next((name for name in (*MASSES, *ENERGIES) if name in known), "mass")
+    for field in (instead if field == "mass" else field for field in asked):
         if field not in known and field != "mass":
             msg = f"objects.{collection}: {source!r} of the input has no field {field!r}{likely(field, known)}"
             raise DataError(msg)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Collisions, Objects
-from lamppost.errors import DataError
+from lamppost.errors import ConfigError, DataError
 from lamppost.expressions import Expression, bind
 from lamppost.io.contents import Contents
 from lamppost.io.master_key import read_key
@@ -20,7 +20,9 @@ from lamppost.io.reader import NUMBERS, Chunk, Kind, known
 __all__ = ["LABEL", "CollisionReader", "JaggedColumn", "Lists", "Passes", "Range"]
 
 LABEL = "label"
-MOMENTUM = ("pt", "eta", "phi", "mass")
+MOMENTUM = ("pt", "eta", "phi", "mass", "m", "e", "E", "energy")
+STEEPEST = 100.0
+"""Beyond this |eta| there is no detector, and not far beyond no number for the energy."""
 
 Lists = Mapping[str, Mapping[str, str]]
 """The objects to read, {collection: {field: column}}; the field "" is counted only."""
@@ -117,7 +119,7 @@ class CollisionReader(ABC):
             As `read`, for what is not there or no number.
         """
         contents = self.contents()
-        condition = bind(select, contents.scalars) if select else None
+        condition = self._condition(select, contents)
         owners = {column: owner for owner, columns in contents.columns.items() for column in columns.values()}
         for name in [*scalars, *(condition.columns if condition else ())]:
             if name not in {**owners, **contents.scalars}:
@@ -154,8 +156,8 @@ class CollisionReader(ABC):
         ConfigError
             If `select` is no condition.
         DataError
-            If something is not there or no number, if pt, eta, phi or mass of an object is not finite or pt is
-            negative, or if the file is damaged: naming the column and the rows.
+            If something is not there or no number, if the momentum of an object is not finite, pt negative or eta
+            beyond 100, or if the file is damaged: naming the column and the rows.
         """
         condition = self.check(scalars, objects, select)
         if not 0 <= start <= stop <= self.contents().rows:
@@ -175,6 +177,13 @@ class CollisionReader(ABC):
         for name, collection in found.objects.items():
             self._check_momenta(name, collection, row)
         return Collisions(row, {name: found.scalars[name][found.kept] for name in scalars}, found.objects)
+
+    def _condition(self, select: str | None, contents: Contents) -> Expression | None:
+        try:
+            return bind(select, contents.scalars) if select else None
+        except ConfigError as error:
+            msg = f"select: {error}"
+            raise ConfigError(msg) from None
 
     @abstractmethod
     def _contents(self) -> Contents:
@@ -244,10 +253,13 @@ class CollisionReader(ABC):
             if part not in objects.fields:
                 continue
             values = objects.fields[part]
-            good = np.isfinite(values) & (values >= 0) if part == "pt" else np.isfinite(values)
+            good, expected = np.isfinite(values), "a finite number"
+            if part == "pt":
+                good, expected = good & (values >= 0), f"{expected} that is not negative"
+            if part == "eta" and good.all():
+                good, expected = np.abs(values) <= STEEPEST, f"a number from {-STEEPEST:g} to {STEEPEST:g}"
             if not good.all():
                 bad = int(np.argmin(good))
-                expected = "a finite number" + (" that is not negative" if part == "pt" else "")
                 where = f"row {row[objects.event[bad]]}: {name}.{part}"
                 msg = f"{self}: {where}: expected {expected}, found {values[bad]:g}"
                 raise DataError(msg)

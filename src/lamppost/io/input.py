@@ -54,6 +54,10 @@ def collision_readers(input: Input, base: Path | None = None) -> list[CollisionR
         if not labels.is_file():
             msg = f"{labels}: no such file"
             raise ConfigError(msg)
+    whole = {path.resolve() for path, part in files if part is None}
+    if twice := [f"{path}:{part}" for path, part in files if part is not None and path.resolve() in whole]:
+        msg = f"{twice[0]}: is named without {twice[0].rpartition(':')[2]!r} as well, its events would count twice"
+        raise ConfigError(msg)
     readers = [_kind(input, path)(path, part, labels, input.objects) for path, part in files]
     for reader in readers:
         if reader.format == "lhco" and input.objects:

@@ -21,6 +21,7 @@ __all__ = ["LhcoCollisions"]
 PARTICLES = "particles"
 FIELDS = ("pt", "eta", "phi")
 _ONLY = "values_block_0"
+_FEATURE = b"mj1"
 
 
 class LhcoCollisions(CollisionReader):
@@ -91,6 +92,7 @@ class _Matrix:
                 raise DataError(msg)
         self.rows = min((length(values) for values in parts), default=0)
         first = parts[0] if parts else None
+        _refuse_features(where, frame)
         self.chunk = first.chunks[0] if first is not None and first.chunks and by_row(first) else 1
         places: list[Any] = [slice(None)]
         if len(parts) == 1 and self.rows:  # names do not matter
@@ -111,6 +113,14 @@ class _Matrix:
         for values, columns in self.parts:
             whole[:, columns] = rows(values, start, stop)
         return whole
+
+
+def _refuse_features(where: object, frame: Any) -> None:
+    """The published features of these events have the form of the events themselves, and 15 columns."""
+    names = frame.get("axis0")
+    if names is not None and names.dtype.kind == "S" and _FEATURE in names[()]:
+        msg = f"{where}: is a table of features ({_FEATURE.decode()}, ...), expected raw events, (pt, eta, phi) columns"
+        raise DataError(msg)
 
 
 def _objects(particles: NDArray[Any], fields: Iterable[str]) -> Objects:

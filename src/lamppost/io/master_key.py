@@ -12,11 +12,11 @@ from lamppost.errors import DataError
 
 __all__ = ["read_key"]
 
-_VALUES = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1, b"0.": 0, b"1.": 1}
+_VALUES = {b"0": 0, b"1": 1, b"0.0": 0, b"1.0": 1}
 
 
 def read_key(path: Path) -> NDArray[np.int8]:
-    """The labels (lines,) of a key, plain or gzipped; 0.0 and 1.0 are taken for 0 and 1.
+    """The labels (lines,) of a key, plain or gzipped; 0 and 1 may be written in any way, as 1.000e+00.
 
     Raises
     ------
@@ -35,7 +35,7 @@ def _read(path: Path, changed: int) -> NDArray[np.int8]:
     # remembered, for every range of rows asks for it
     raw = path.read_bytes()
     lines = (gzip.decompress(raw) if raw.startswith(b"\x1f\x8b") else raw).rstrip().splitlines()
-    values = [_VALUES.get(line.strip(), -1) for line in lines]
+    values = [_value(line.strip()) for line in lines]
     if -1 in values:
         bad = values.index(-1)
         msg = f"{path}: line {bad + 1}: expected 0 or 1, found {lines[bad][:40].decode(errors='replace')!r}"
@@ -43,3 +43,14 @@ def _read(path: Path, changed: int) -> NDArray[np.int8]:
     key = np.array(values, dtype=np.int8)
     key.flags.writeable = False
     return key
+
+
+def _value(text: bytes) -> int:
+    """The label; -1 for anything else."""
+    if text in _VALUES:
+        return _VALUES[text]
+    try:
+        number = float(text)
+    except ValueError:
+        return -1
+    return int(number) if number in (0.0, 1.0) else -1

@@ -1,6 +1,6 @@
 """From files of collisions to a table of features, chunk by chunk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from functools import lru_cache
 from pathlib import Path
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from lamppost import __version__
 from lamppost.config.extract import FeatureRun
-from lamppost.errors import DataError
+from lamppost.errors import ConfigError, DataError, LamppostError
 from lamppost.features import Extraction
 from lamppost.io import CollisionReader, Input, collision_readers
 from lamppost.io.files import joined_hash
@@ -23,6 +23,7 @@ from lamppost.spec import digest
 
 __all__ = ["describe", "run_features"]
 
+ORIGIN = ("source_file", "source_row")
 ROWS = 4096
 """Rows of a chunk: enough that fixed costs vanish, few enough that a worker needs some hundred MB."""
 
@@ -46,17 +47,24 @@ def run_features(
         If the input or what is declared is at fault, before anything is written, or the file cannot be written.
     """
     check_target(out)
-    tasks, sources = [], []
+    _check_names(features.extraction)
+    tasks, sources, kept = [], [], {}
     for number, reader in enumerate(collision_readers(features.input)):
+        if out.exists() and reader.path.samefile(out):
+            msg = f"{out}: is an input, expected another file to write"
+            raise ConfigError(msg)
         contents = reader.contents()
         needs = _needs(features.extraction, reader)
         reader.check(*needs, features.input.select)  # what the file lacks is said before anything is written
+        if contents.rows:
+            kept[str(reader)] = _types(features.extraction, reader)
         hashed = joined_hash([reader.path, *([Path(features.input.labels)] if features.input.labels else [])])
         sources.append({"path": str(reader), "rows": contents.rows, "sha256": hashed})
         tasks += _tasks(features, reader, number, hashed, needs)
     if not tasks:
         msg = f"{sources[0]['path']}: no rows, expected at least one event"
         raise DataError(msg)
+    _check_types(kept)
     about = {**describe(features.extraction), "input": _plain(features.input), "sources": sources}
     return make_table(out, tasks, about, workers=workers, quiet=quiet, make_executor=make_executor)
 
@@ -64,9 +72,34 @@ def run_features(
 def _needs(extraction: Extraction, reader: CollisionReader) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     try:
         return extraction.needs(reader.contents())
-    except DataError as error:
+    except LamppostError as error:
         msg = f"{reader}: {error}"
-        raise DataError(msg) from None
+        raise type(error)(msg) from None
+
+
+def _check_names(extraction: Extraction) -> None:
+    for name in (*extraction.names, *(extraction.features.copied or ())):
+        if name in ORIGIN:
+            msg = f"features: {name!r} says where an event came from, expected another name"
+            raise ConfigError(msg)
+
+
+def _types(extraction: Extraction, reader: CollisionReader) -> dict[str, Any]:
+    """The types of the numbers per event that the table takes over as they are."""
+    nothing = reader.read(0, 0, extraction.unchanged(reader.contents()), {})
+    return {name: values.dtype for name, values in nothing.scalars.items()}
+
+
+def _check_types(kept: Mapping[str, Mapping[str, Any]]) -> None:
+    """Refuse files whose rows would not fit into one table."""
+    (first, expected), *others = kept.items()
+    for where, types in others:
+        for name in {**expected, **types}:
+            one, found = expected.get(name, "none"), types.get(name, "none")
+            if found != one:
+                more = "features.copy says which numbers come along"
+                msg = f"{where}: {name!r}: expected {one} as in {first}, found {found}; {more}"
+                raise DataError(msg)
 
 
 def describe(extraction: Extraction) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from lamppost import __version__
 from lamppost.config.extract import parse_extraction
+from lamppost.errors import ConfigError
 from lamppost.features import Extraction
 from lamppost.run.arrow import arrow_collisions, arrow_features
 from lamppost.run.artefacts import Store, provenance
@@ -38,6 +39,9 @@ def run_production(
         If a process or the preset is at fault, before anything is written, or the file cannot be written.
     """
     check_target(out)
+    if not production.chunks():
+        msg = f"simulate: no events, expected some of {', '.join(production.processes)}"
+        raise ConfigError(msg)
     extraction = None if preset is None else parse_extraction({"features": {"preset": preset}}, "simulate")
     simulation = settings_of(production)
     tasks = [

@@ -51,9 +51,9 @@ def make_table(
 ) -> Made:
     """Run the tasks that are not done yet and join their arrow tables, in order, into the parquet file `out`.
 
-    Unfinished work lies in `out`.work until the table is whole. A table that is there already and was made by the same
-    tasks is left as it is. Its metadata hold, as JSON under the key `lamppost`, `about`, the sums of what the chunks
-    counted, and the digest `made_by` of the tasks.
+    Unfinished work lies in `out`.work until the table is whole. A file that is there already is never written over: if
+    it was made by the same tasks there is nothing to do. Its metadata hold, as JSON under the key `lamppost`, `about`,
+    the sums of what the chunks counted, and the digest `made_by` of the tasks.
 
     Raises
     ------
@@ -65,6 +65,9 @@ def make_table(
     made_by = digest([task.key for task in tasks])
     if (known := metadata_of(out)) and known.get("made_by") == made_by:
         return _made(out, known, len(tasks), len(tasks), Costs(), begun)
+    if known:
+        msg = f"{out}: was made with other settings or data, and was not touched: remove it, or name another file"
+        raise ConfigError(msg)
     work = out.with_name(f"{out.name}.work")
     make_folder(work)
     with alone(work):

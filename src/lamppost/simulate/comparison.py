@@ -36,7 +36,8 @@ class FeatureAgreement:
 class Agreement:
     """All features, and the AUC of a classifier of the sample against the reference: 0.5 if it cannot tell them apart.
 
-    `auc_error` is its standard deviation for samples of this size.
+    `auc_error` is its standard deviation for samples of this size, 0 if the classifier learnt nothing. Well below 0.5
+    the samples have events in common: those that it learnt as one sample it meets again in the other.
     """
 
     features: tuple[FeatureAgreement, ...]
@@ -58,9 +59,16 @@ class Agreement:
             f"  {one.ks_p_value:7.2g}"
             for one in self.features
         ]
-        rows.append(f"classifier AUC {self.auc:.4f} +- {self.auc_error:.4f}")
+        rows.append(f"classifier AUC {self.auc:.4f} +- {self.auc_error:.4f}{self._caution()}")
         rows.append(f"{self.events} events against {self.reference_events} of the reference")
         return "\n".join(rows)
+
+    def _caution(self) -> str:
+        if self.auc_error == 0.0:
+            return ": it cannot tell events apart, or they are too few to learn from"
+        if self.auc < 0.5 - 5.0 * self.auc_error:
+            return ": worse than chance, as if the tables had events in common"
+        return ""
 
 
 def compare(
@@ -152,6 +160,9 @@ def _matrix(table: Columns, names: Sequence[str], which: str) -> Array:
         if name not in table:
             msg = f"compare: the {which} has no feature {name!r}, known are {', '.join(table)}"
             raise DataError(msg)
+        if len(table[name]) == 0:
+            msg = f"compare: the {which} has no events"
+            raise DataError(msg)
         if (bad := int((~np.isfinite(table[name])).sum())) > 0:
             msg = f"compare: feature {name!r} of the {which} is not finite in {bad} events"
             raise DataError(msg)
@@ -159,9 +170,16 @@ def _matrix(table: Columns, names: Sequence[str], which: str) -> Array:
 
 
 def _read(path: Path, columns: Sequence[str] | None) -> dict[str, NDArray[Any]]:
-    (reader,) = readers(str(path))
+    found = readers(str(path))
+    if len(found) != 1:
+        msg = f"compare: expected one table, found {len(found)} files {path}"
+        raise DataError(msg)
+    (reader,) = found
     kinds = reader.columns()
+    if missing := [name for name in columns or () if name not in kinds]:
+        msg = f"compare: {path} has no column {missing[0]!r}, known are {', '.join(kinds)}"
+        raise DataError(msg)
     wanted = [name for name, kind in kinds.items() if kind in ("float", "integer", "unknown")]
-    wanted = wanted if columns is None else [name for name in columns if name in kinds]
+    wanted = wanted if columns is None else list(dict.fromkeys(columns))
     chunks = list(reader.chunks(wanted))
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in wanted}

@@ -16,6 +16,7 @@ __all__ = ["Generator"]
 
 _QUIET = ("Print:quiet = on", "Print:verbosity = 0")  # standard output is for results
 _SWITCH = ("on", "off", "true", "false", "yes", "no", "1", "0")
+_GIVEN_UP = 20_000  # events in a row, after which the veto is not to blame: usually 1 in 10 to 20 is finished
 
 
 class Generator:
@@ -33,8 +34,8 @@ class Generator:
         self._pythia, self._where = library.Pythia("", False), where
         for line in (*_QUIET, *lines, *_QUIET, "Random:setSeed = on", f"Random:seed = {seed}"):
             _set(self._pythia, line, where)
-        if veto is not None:
-            self._hook = _hook(library, veto)  # Pythia does not keep it alive
+        self._hook = None if veto is None else _hook(library, veto)  # Pythia does not keep it alive
+        if self._hook is not None:
             self._pythia.setUserHooksPtr(self._hook)
         if not self._pythia.init():
             msg = f"{where}: Pythia does not start: its settings name no process, or an impossible one"
@@ -46,6 +47,12 @@ class Generator:
         if len(batch) == 0:
             msg = f"{self._where}: Pythia gave up {n} events in a row"
             raise DataError(msg)
+        if self._hook is not None and self._hook.hopeless:
+            msg = f"{self._where}: none of {_GIVEN_UP} events has jets as hard as select.pt asks for: it is too high"
+            raise DataError(msg)
+        if not np.all(self._awkward.to_numpy(batch.info.weights[:, 0]) == 1.0):
+            msg = f"{self._where}: these settings of Pythia make weighted events, expected all weights to be 1"
+            raise ConfigError(msg)
         counts = np.asarray(self._awkward.num(batch.prt)).astype(np.int64)
         record = self._awkward.flatten(batch.prt)
         code = np.asarray(record.id)
@@ -105,13 +112,19 @@ def _expected(settings: Any, key: str, value: str) -> str | None:
 
 def _hook(library: ModuleType, veto: Veto) -> Any:
     """The veto as Pythia calls it: once when the shower passes a scale, once before hadronisation."""
-    jets = library.SlowJet(-1, veto.radius, 20.0, 25.0, 1, 2, None, False)
-
-    def softer(event: Any, pt: float) -> bool:
-        jets.analyze(event)
-        return jets.sizeJet() == 0 or bool(jets.pT(0) < pt)
+    jets = library.SlowJet(-1, veto.radius, min(20.0, veto.early), 25.0, 1, 2, None, False)
 
     class Hook(library.UserHooks):  # type: ignore[name-defined,misc]
+        given_up, hopeless = 0, False
+
+        def softer(self, event: Any, pt: float) -> bool:
+            jets.analyze(event)
+            if self.hopeless or (jets.sizeJet() > 0 and jets.pT(0) >= pt):
+                return False
+            self.given_up += 1
+            self.hopeless = self.given_up >= _GIVEN_UP  # Pythia would try for ever, and is told so when it returns
+            return True
+
         def canVetoPT(self) -> bool:
             return True
 
@@ -119,12 +132,15 @@ def _hook(library: ModuleType, veto: Veto) -> Any:
             return veto.scale
 
         def doVetoPT(self, position: int, event: Any) -> bool:
-            return softer(event, veto.early)
+            return self.softer(event, veto.early)
 
         def canVetoPartonLevel(self) -> bool:
             return True
 
         def doVetoPartonLevel(self, event: Any) -> bool:
-            return softer(event, veto.late)
+            if self.softer(event, veto.late):
+                return True
+            self.given_up = 0
+            return False
 
     return Hook()

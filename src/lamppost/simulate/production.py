@@ -1,7 +1,7 @@
 """What to simulate, and how one chunk of it is made."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
@@ -13,6 +13,7 @@ from lamppost.simulate.generator import Generator
 from lamppost.simulate.processes import Process
 from lamppost.simulate.selection import Selection
 from lamppost.simulate.shower import Shower
+from lamppost.simulate.wprime import Wprime
 from lamppost.spec import Spec, digest, explain
 
 __all__ = ["CHUNK", "Production", "Sample", "lines", "parse_production", "produce"]
@@ -20,6 +21,7 @@ __all__ = ["CHUNK", "Production", "Sample", "lines", "parse_production", "produc
 CHUNK = 2000  # selected events: the start of Pythia is 2 to 5 % of the work
 _BATCH = 256  # generated events in memory with their histories: 40 MB
 _SEEDS = 900_000_000  # that Pythia has
+_VINCIA_W = 140.0  # GeV; with a W about as heavy as its top quark Vincia ends the whole program
 _TRIES, _RARE = 5000, 1e-3  # after so many events, at least this part must have passed
 
 
@@ -29,7 +31,7 @@ class Sample(Spec):
     process: Annotated[SerializeAsAny[Process], BeforeValidator(Process.parse)] = Field(
         default_factory=lambda: Process.parse("qcd"), description="what collides into what"
     )
-    events: int = Field(10_000, ge=0, description="selected events")
+    events: int = Field(10_000, ge=0, le=1_000_000_000, description="selected events")
     label: int = Field(0, ge=0, le=255, description="label of its events; by default 0 for qcd, 1 for all others")
 
     @model_validator(mode="before")
@@ -70,6 +72,16 @@ class Production(Spec):
             for name, sample in table["processes"].items()
         }
         return {**table, "processes": named}
+
+    @model_validator(mode="after")
+    def _showered(self) -> Self:
+        for name, sample in self.processes.items():
+            one, vincia = sample.process, self.shower.model == "vincia"
+            if vincia and isinstance(one, Wprime) and one.spin == 1 and one.m_x > _VINCIA_W:
+                expected = f"expected spin = 0, or m_x up to {_VINCIA_W:g}"
+                msg = f"processes.{name}: vincia cannot start with a W of {one.m_x:g} GeV, {expected}"
+                raise ValueError(msg)
+        return self
 
     def chunks(self) -> list[tuple[str, int, int]]:
         """All chunks of all samples: name of the sample, index of the chunk in it, number of events."""

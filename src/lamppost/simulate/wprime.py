@@ -76,4 +76,6 @@ class Wprime(Process):
             lines.append(f"{code}:new = {name} {prongs - 1} {charge} 0 {shape} 0.")  # 2 prongs: spin 0, 3: spin 1/2
             lines.append(f"{code}:isResonance = on")
             lines += [f"{code}:addChannel = 1 {1 / len(decays)} 100 {quarks}" for quarks in decays]
+        if 3 in (self.prongs_x, self.prongs_y):
+            lines.append("Vincia:interleaveResDec = off")  # in the middle of its shower it fails at most junctions
         return tuple(lines)
