@@ -24,8 +24,8 @@ from lamppost.spec import digest
 __all__ = ["describe", "run_features"]
 
 ORIGIN = ("source_file", "source_row")
-ROWS = 4096
-"""Rows of a chunk: enough that fixed costs vanish, few enough that a worker needs some hundred MB."""
+ROWS = 2048
+"""Rows of a chunk: enough that fixed costs vanish, few enough that a worker needs 300 MB."""
 
 
 def run_features(
