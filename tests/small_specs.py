@@ -17,7 +17,7 @@ def small(table: Any) -> Any:
     """The same table of a spec, shrunk."""
     if isinstance(table, dict):
         return {key: SMALL.get(key, small(value)) for key, value in table.items()}
-    return table
+    return [small(value) for value in table] if isinstance(table, list) else table
 
 
 def default(role: type[Role], kind: str, **changes: Any) -> Any:

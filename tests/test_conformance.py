@@ -25,13 +25,14 @@ SCORING = [case for case in EVERY if case.values[0] in (Ratio, Outlier, Method)]
 COMPARING = [case for case in SCORING if case.values[0] is Method]
 WINDOW = Window(1.0, 2.0, 1.0)
 NAMES = ("a", "b")
+GROUPS = {"j1": ("a",), "j2": ("b",)}
 
 
 def drawn(rng: Rng, n: int, lo: float, hi: float, shift: float = 0.0) -> Events:
     """Two normal features, the first moved by `shift`, and m flat between lo and hi."""
     x = rng.normal(size=(n, 2)) + np.array([shift, 0.0])
     ids = rng.integers(2**63, size=n).astype(np.uint64)
-    return Events(ids, x.astype(np.float32), rng.uniform(lo, hi, n), np.ones(n), NAMES)
+    return Events(ids, x.astype(np.float32), rng.uniform(lo, hi, n), np.ones(n), NAMES, GROUPS)
 
 
 @cache
@@ -86,8 +87,9 @@ def test_first_kinds_are_there() -> None:
     assert found["ratio"] >= {"boosted", "network"}
     assert found["density"] >= {"affine", "quadratic", "spline", "maf"}
     assert found["outlier"] >= {"autoencoder", "vae"}
-    assert found["template"] >= {"sidebands"}
-    assert found["method"] >= {"weak", "random", "idealised", "supervised"}
+    assert found["template"] >= {"sidebands", "interpolated", "transported", "reweighted", "morphed"}
+    assert found["method"] >= {"weak", "random", "idealised", "supervised", "cwola", "cathode", "curtains", "lacathode"}
+    assert found["method"] >= {"anode", "ranode", "salad", "sa_cwola", "feta", "tnt", "combination"}
 
 
 @pytest.mark.parametrize(("role", "kind"), EVERY)

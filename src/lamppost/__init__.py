@@ -10,6 +10,7 @@ _HOME = {
     "LamppostError": "lamppost.errors",
     "NullGenerator": "lamppost.simulate.null",
     "Window": "lamppost.core",
+    "compare": "lamppost.api",
     "hunt": "lamppost.api",
     "io": "lamppost.io",
     "load": "lamppost.storage",

@@ -17,7 +17,19 @@ from lamppost import __version__
 from lamppost.errors import DataError, LamppostError
 from lamppost.spec import load_kinds
 
-__all__ = ["SCHEMA", "Fitted", "fitted", "load", "pack", "pack_json", "save", "unpack", "unpack_json", "write_whole"]
+__all__ = [
+    "SCHEMA",
+    "Fitted",
+    "fitted",
+    "load",
+    "pack",
+    "pack_json",
+    "restore",
+    "save",
+    "unpack",
+    "unpack_json",
+    "write_whole",
+]
 
 SCHEMA = 1
 Tensors = dict[str, NDArray[Any]]
@@ -130,15 +142,26 @@ def load(path: str | Path) -> Any:
         If there is no such file, or it is damaged, of an unknown kind or of a newer schema.
     """
     try:
-        data = Path(path).read_bytes()
-        return _class_of(_header_of(_text(data))["kind"]).from_bytes(data)
+        return restore(Path(path).read_bytes())
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror or error}"
     except LamppostError as error:
         msg = f"{path}: {error}"
-    except (KeyError, TypeError, ValueError) as error:
-        msg = f"{path}: {_damaged(error)}"
     raise DataError(msg)
+
+
+def restore(data: bytes) -> Any:
+    """The fitted value, of whatever kind, that these bytes of `to_bytes` are of.
+
+    Raises
+    ------
+    DataError
+        If they are damaged, of an unknown kind or of a newer schema.
+    """
+    try:
+        return _class_of(_header_of(_text(data))["kind"]).from_bytes(data)
+    except (KeyError, TypeError, ValueError) as error:
+        raise _damaged(error) from None
 
 
 def _dump(value: Any) -> str:

@@ -1,6 +1,18 @@
-"""What TOML files describe: a search, an extraction of features."""
+"""What TOML files describe: a search, a comparison of methods, an extraction of features."""
 
+from lamppost.config.comparison import Comparison, load_comparison, parse_comparison
 from lamppost.config.search import Fit, Scan, Search, load, parse
 from lamppost.config.toml import read_toml, rooted
 
-__all__ = ["Fit", "Scan", "Search", "load", "parse", "read_toml", "rooted"]
+__all__ = [
+    "Comparison",
+    "Fit",
+    "Scan",
+    "Search",
+    "load",
+    "load_comparison",
+    "parse",
+    "parse_comparison",
+    "read_toml",
+    "rooted",
+]

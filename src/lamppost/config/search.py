@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
 
+from lamppost.config.samples import Samples, rooted_samples
 from lamppost.config.toml import read_toml, rooted
 from lamppost.core import Method, Window
 from lamppost.errors import ConfigError
@@ -14,7 +15,7 @@ from lamppost.search import Grid, windows
 from lamppost.spec import Spec, explain
 from lamppost.stats import Background, Signal
 
-__all__ = ["Fit", "Scan", "Search", "load", "parse"]
+__all__ = ["Fit", "Scan", "Search", "load", "named_methods", "parse"]
 
 Regions = Grid | list[tuple[float, float]]
 
@@ -104,7 +105,8 @@ class Fit(Spec):
         return self
 
 
-def _named_methods(table: dict[str, Any]) -> dict[str, Any]:
+def named_methods(table: dict[str, Any]) -> dict[str, Any]:
+    """`[method]` as a single entry of `[methods]`, under the name of its kind."""
     table = dict(table)
     single = table.pop("method", None)
     if single is not None and "methods" in table:
@@ -128,11 +130,12 @@ class Search(Spec):
         default_factory=lambda: {"weak": Method.parse("weak")}, min_length=1, description="anomaly methods by name"
     )
     fit: Fit = Field(description="the spectrum of m and what is fitted to it")
+    samples: Samples = Field(default_factory=Samples, description="simulated samples that methods may see")
 
     @model_validator(mode="before")
     @classmethod
     def _one_or_several_methods(cls, table: Any) -> Any:
-        return _named_methods(table) if isinstance(table, dict) else table
+        return named_methods(table) if isinstance(table, dict) else table
 
     @model_validator(mode="after")
     def _blind(self) -> "Search":
@@ -149,6 +152,10 @@ class Search(Spec):
     def validation_windows(self) -> list[Window]:
         """The windows that only test the procedure."""
         return windows(self.scan.validation or [], self.scan.sidebands, self.fit.range, "scan.validation")
+
+    def sample(self, paths: str | list[str]) -> Data:
+        """How a simulated sample is read: as the data are, but for label and identifiers."""
+        return self.data.model_copy(update={"path": paths, "label": None, "id": []})
 
     def decorrelated(self, method: Method) -> bool:
         """Whether this method sees decorrelated features."""
@@ -177,4 +184,5 @@ def parse(table: dict[str, Any], where: str = "configuration") -> Search:
 
 def load(path: Path) -> Search:
     """Read and check a TOML file; relative data paths are relative to its folder."""
-    return parse(rooted(read_toml(path), path.resolve().parent), str(path))
+    folder = path.resolve().parent
+    return parse(rooted_samples(rooted(read_toml(path), folder), folder), str(path))

@@ -30,11 +30,11 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
         If `result.json` is missing, or a file does not hold the JSON it should.
     """
     folder = Path(folder)
-    result = _read(folder / "result.json")
+    result = read_json(folder / "result.json")
     if result is None:
         msg = f"{folder / 'result.json'}: no such file, expected the folder of a hunt"
         raise DataError(msg)
-    details = _read(folder / "details.json") or {}
+    details = read_json(folder / "details.json") or {}
     config = folder / "config.toml"
     text = config.read_text(encoding="utf-8", errors="replace") if config.exists() else None
     try:
@@ -47,7 +47,7 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
         raise LamppostError(msg) from None
     with studio(folder / "figures" if pdf else None) as draw:
         page = render(result, details, text, draw, partial(_events_of, result, text, folder))
-    return _replace(folder / "report.html", page)
+    return replace_file(folder / "report.html", page)
 
 
 def _events_of(
@@ -67,7 +67,7 @@ def _events_of(
     return displays(paths, numbers, rows, folder)
 
 
-def _read(path: Path) -> Mapping[str, Any] | None:
+def read_json(path: Path) -> Mapping[str, Any] | None:
     """The JSON object in a file, None if there is no file."""
     if not path.exists():
         return None
@@ -83,7 +83,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
     return value
 
 
-def _replace(path: Path, text: str) -> Path:
+def replace_file(path: Path, text: str) -> Path:
     """Write the file in one step: who opens it sees the old page or the new one, never half of one."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:

@@ -11,6 +11,7 @@ from typing import Any
 import tomli_w
 
 from lamppost.config import Search, rooted
+from lamppost.config.samples import rooted_samples
 from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
 from lamppost.run.collect import result_of, write_scores
 from lamppost.run.costs import Costs
@@ -65,7 +66,8 @@ def _hunt(
     remove_parts(out)
     remove_parts(store.folder)
     (out / "result.json").unlink(missing_ok=True)  # it would be that of another configuration, perhaps
-    table = rooted(search.model_dump(mode="json", by_alias=True, exclude_none=True), Path.cwd())
+    dumped = search.model_dump(mode="json", by_alias=True, exclude_none=True)
+    table = rooted_samples(rooted(dumped, Path.cwd()), Path.cwd())
     write_file(out / "config.toml", tomli_w.dumps(table).encode())
     costs = Costs()
     with Progress(planned.tasks, out / "log.jsonl", quiet=quiet) as progress:

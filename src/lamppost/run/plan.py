@@ -12,7 +12,9 @@ from lamppost.io import file_hash
 from lamppost.run.artefacts import provenance
 from lamppost.run.graph import Task
 from lamppost.run.measure import measure_inclusive, measure_window, validate_window
+from lamppost.run.simulated import read_simulated
 from lamppost.run.tasks import determine_mass, populated, read_events, train_fold
+from lamppost.run.view import MassModel
 from lamppost.spec import digest
 from lamppost.stats import bin_edges
 
@@ -77,6 +79,10 @@ class _Builder:
         self.sha256 = file_hash(search.data)
         self.events = ""
         self.checked: tuple[str, ...] = ()
+        self.simulation: str | None = None
+        self.signals: tuple[tuple[str, str], ...] = ()
+        fit = search.fit
+        self.masses = MassModel(tuple(spectrum_edges(search).tolist()), fit.function, fit.n_parameters)
 
     def _add(
         self,
@@ -103,6 +109,18 @@ class _Builder:
         edges = [(w.lo, w.hi, w.reach) for w in windows]
         needs = (self.events,)
         self.checked = (self._add("check", "checking windows", populated, edges, arguments=about, needs=needs),)
+        samples = self.search.samples
+        if samples.simulation is not None:
+            self.simulation = self.simulated("the simulation", samples.simulation)
+        self.signals = tuple(
+            (name, self.simulated(f"signal {name!r}", paths)) for name, paths in sorted(samples.signals.items())
+        )
+
+    def simulated(self, what: str, paths: str | list[str]) -> str:
+        sample, fit_range = self.search.sample(paths), self.search.fit.range
+        arguments = {"data": sample, "fit_range": fit_range}
+        named = [file_hash(sample), sample.model_dump(mode="json", exclude={"path"}), fit_range]
+        return self._add("read", f"reading {what}", read_simulated, named, arguments=arguments, needs=())
 
     def look(self, window: Window, name: str, method: Method, *, claim: bool = True) -> Looked:
         parts = tuple(self._train(window, name, method, fold) for fold in range(self.search.scan.folds))
@@ -119,9 +137,13 @@ class _Builder:
             "folds": self.search.scan.folds,
             "decorrelate": self.search.decorrelated(method) if method.kind != "random" else False,
             "seed": self.search.seed,
+            "masses": self.masses,
+            "simulation": self.simulation,
+            "signals": self.signals,
         }
+        needs = (self.events, *filter(None, [self.simulation]), *(key for _, key in self.signals))
         label = f"{name}: training, window {window}, fold {fold}"
-        return self._add("train", label, train_fold, _named(arguments), arguments=arguments, needs=(self.events,))
+        return self._add("train", label, train_fold, _named(arguments), arguments=arguments, needs=needs)
 
     def _mass(self, window: Window, decorrelate: bool) -> str:
         arguments = {"events": self.events, "window": window, "decorrelate": decorrelate}
@@ -184,6 +206,8 @@ def _named(arguments: dict[str, Any]) -> list[Any]:
     def plain(value: Any) -> Any:
         if isinstance(value, Window):
             return [value.lo, value.hi, value.reach]
+        if isinstance(value, MassModel):
+            return [value.edges, value.function, value.n_parameters]
         return value.tolist() if hasattr(value, "tolist") else value
 
     return [[name, plain(value)] for name, value in sorted(arguments.items())]

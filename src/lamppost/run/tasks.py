@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamppost.core import Array, Events, Method, View, Window, uniform_of
+from lamppost.core import Array, Events, Method, Window, uniform_of
 from lamppost.errors import DataError
 from lamppost.io import Data, read
 from lamppost.run.artefacts import Store
+from lamppost.run.simulated import load_simulated
+from lamppost.run.view import MassModel, SmoothMass, blind_view
 from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
 
 __all__ = [
@@ -118,6 +120,9 @@ def train_fold(
     folds: int,
     decorrelate: bool,
     seed: int,
+    masses: MassModel,
+    simulation: str | None = None,
+    signals: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
 
@@ -130,9 +135,16 @@ def train_fold(
     of = fold_of(everything.id, folds)
     calibrating = (fold + 1) % folds
     train, calibrate = everything[(of != fold) & (of != calibrating)], everything[of == calibrating]
-    seen = QuantileMap.fit(train, window)(train) if decorrelate else train
+    seen = QuantileMap.fit(train, window) if decorrelate else _as_they_are
     transform = QuantileMap.fit(calibrate, window) if decorrelate else _as_they_are
-    view = View(seen[window.inside(train.m)], seen[window.beside(train.m)], window)
+    view = blind_view(
+        train,
+        window,
+        SmoothMass(train.m, train.w, window, masses),
+        seen,
+        sim=None if simulation is None else load_simulated(store, simulation),
+        signals={sample: load_simulated(store, where) for sample, where in signals},
+    )
     name = [window.lo, window.hi, window.reach, method.model_dump(mode="json"), folds, fold]
     score = method.fit(view, np.random.default_rng(seed_of(seed, "train", *name)))
     tie = int(seed_of(seed, "tie", *name).generate_state(1, np.uint64)[0])

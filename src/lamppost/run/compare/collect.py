@@ -1,0 +1,181 @@
+"""From the artefacts of a comparison to its result: medians and bands over draws, paired ratios, agreement."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lamppost import __version__
+from lamppost.config.comparison import Comparison
+from lamppost.run.artefacts import Store, provenance
+from lamppost.run.compare.agreement import rank_correlations, shared
+from lamppost.run.compare.draws import load_sample
+from lamppost.run.compare.figures import EPS_B, EPS_S, FIGURES, FLOOR
+from lamppost.run.compare.plan import Plan
+from lamppost.run.compare.tasks import KEPT
+
+__all__ = ["band", "result_of", "strength_key"]
+
+Json = dict[str, Any]
+SHARED = 0.01
+"""Part of the test background whose overlap between methods is quoted."""
+
+
+def result_of(comparison: Comparison, plan: Plan, store: Store) -> Json:
+    """The content of `compare.json`, times of the run apart."""
+    events, label, about = load_sample(store, plan.samples.data)
+    against = reference_method(comparison)
+    found = {key: store.read_arrays(name)[1] for key, name in plan.scored.items()}
+    counts = store.read_json(plan.checked)
+    paths, window, settings = comparison.data.path, comparison.window, comparison.compare
+    return {
+        "schema": 1,
+        "lamppost": __version__,
+        "seed": comparison.seed,
+        "data": {
+            "path": paths if isinstance(paths, str) else ", ".join(paths),
+            "background": int((label == 0).sum()),
+            "signal": int((label == 1).sum()),
+            "rows": about["n_rows"],
+            "dropped": about["n_dropped"],
+            "sha256": plan.sha256,
+            "mass": comparison.data.mass,
+            "features": list(events.names),
+        },
+        "window": {"lo": window.lo, "hi": window.hi, "reach": window.reach},
+        "compare": {**settings.model_dump(mode="json"), "shifted": list(comparison.shifted)},
+        "definitions": _definitions(),
+        "reference_method": against,
+        "methods": {name: _method(comparison, plan, store, found, name, against) for name in comparison.methods},
+        "agreement": {strength_key(s): _agreement(comparison, plan, store, s) for s in settings.strengths},
+        "draws": counts,
+        "warnings": _warnings(counts),
+        "versions": provenance(),
+    }
+
+
+def reference_method(comparison: Comparison) -> str:
+    """What paired ratios refer to: the first method of kind `idealised`, or else the first."""
+    names = [name for name, method in comparison.methods.items() if method.kind == "idealised"]
+    return next(iter([*names, *comparison.methods]))
+
+
+def strength_key(strength: float) -> str:
+    """How a strength is called in JSON."""
+    return f"{strength:.12g}"
+
+
+def band(values: Sequence[float | None]) -> list[float] | None:
+    """Median and 68 % band [median, low, high] of what is known; None if nothing is."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return None
+    median, low, high = np.quantile(known, [0.5, 0.16, 0.84])
+    return [float(median), float(low), float(high)]
+
+
+def _definitions() -> Json:
+    kept = ", ".join(f"{100 * part:g} %" for part in KEPT)
+    return {
+        "s_over_b": "signal over background events in the region of the data, on average over draws of the mass",
+        "band": "[median, 16 % quantile, 84 % quantile] over draws",
+        "sic": "eps_S / sqrt(eps_B) of test events in the region",
+        "sic_max": f"the largest SIC of all cuts that keep at least {FLOOR} background test events: 20 % error",
+        "sic_at_eps_s_0.2": "a lower bound where not one background test event is kept",
+        "ratio": "over the same figure of reference_method in the same draw",
+        "flatness": f"p-value and chi2 of a kept fraction that does not depend on m, and kept fraction in the region "
+        f"over that beside it: test background of region and sidebands, {kept} kept",
+        "closure_auc": "median AUC of boosted trees, expected against true background of the region",
+        "cpu_s": "median processor time of one fit",
+        "shared": f"common part of the {100 * SHARED:g} % of test background in the region with the highest scores",
+        "floor": FLOOR,
+    }
+
+
+def _method(
+    comparison: Comparison, plan: Plan, store: Store, found: Mapping[Any, Json], name: str, against: str
+) -> Json:
+    method, draws = comparison.methods[name], range(comparison.compare.draws)
+    by_strength = {}
+    for strength in comparison.compare.strengths:
+        mine, reference = ([found[which, strength, draw] for draw in draws] for which in (name, against))
+        by_strength[strength_key(strength)] = _strength(mine, reference)
+    closures = [store.read_json(key) for (which, _), key in plan.closed.items() if which == name]
+    median = band([closure["auc"] for closure in closures])
+    return {
+        "kind": method.kind,
+        "needs_truth": method.needs_truth,
+        "decorrelated": comparison.decorrelated(method),
+        "s_over_b": by_strength,
+        "closure_auc": median[0] if median else None,
+        "closure_auc_error": float(np.mean([closure["error"] for closure in closures])) if closures else None,
+        "closure": closures,
+        "cpu_s": float(np.median([about["cpu_s"] for (which, _, _), about in found.items() if which == name])),
+    }
+
+
+def _strength(mine: Sequence[Json], reference: Sequence[Json]) -> Json:
+    values = {name: _each(mine, name) for name in (*FIGURES, "eps_b_at_max")}
+    ratios = {name: _ratios(values[name], _each(reference, name)) for name in FIGURES if name != "auc"}
+    return {
+        **{name: band(values[name]) for name in FIGURES},
+        "ratio": {name: band(each) for name, each in ratios.items()},
+        "flatness": {
+            f"{part:g}": {
+                name: band([about["flatness"][f"{part:g}"][name] for about in mine])
+                for name in ("p", "chi2", "ndf", "region_over_sidebands")
+            }
+            for part in KEPT
+        },
+        "draws": {**values, "ratio": ratios, "cpu_s": [about["cpu_s"] for about in mine]},
+        "curves": _curves(mine),
+    }
+
+
+def _each(abouts: Sequence[Json], name: str) -> list[float | None]:
+    return [about["figures"][name] if "figures" in about else None for about in abouts]
+
+
+def _ratios(values: Sequence[float | None], reference: Sequence[float | None]) -> list[float | None]:
+    pairs = zip(values, reference, strict=True)
+    return [value / other if value is not None and other else None for value, other in pairs]
+
+
+def _curves(mine: Sequence[Json]) -> Json | None:
+    """Bands of the ROC and the SIC curve at the points where all draws have one."""
+    drawn = [about["curves"] for about in mine if "curves" in about]
+    if not drawn:
+        return None
+    found: Json = {}
+    for name, axis, grid in (("eps_s", "eps_b", EPS_B), ("sic", "eps_s", EPS_S)):
+        columns = list(zip(*(curve[name] for curve in drawn), strict=True))
+        kept = [i for i, column in enumerate(columns) if None not in column]
+        bands = [band(columns[i]) or [] for i in kept]
+        points = {"median": 0, "low": 1, "high": 2}
+        found["roc" if name == "eps_s" else "sic"] = {
+            axis: [float(grid[i]) for i in kept],
+            **{which: [one[i] for one in bands] for which, i in points.items()},
+        }
+    return found
+
+
+def _agreement(comparison: Comparison, plan: Plan, store: Store, strength: float) -> Json:
+    """How alike the methods rank the same test events, on average over draws."""
+    found: dict[str, list[Any]] = {"background": [], "signal": [], "shared": []}
+    for number in range(comparison.compare.draws):
+        stored = [store.read_arrays(plan.scored[name, strength, number]) for name in comparison.methods]
+        n = stored[0][1]["n_background"]
+        background, signal = ([arrays["score"][rows] for arrays, _ in stored] for rows in (slice(n), slice(n, None)))
+        found["background"].append(rank_correlations(background))
+        found["signal"].append(rank_correlations(signal))
+        found["shared"].append(shared(background, SHARED))
+    return {name: np.mean(matrices, axis=0).tolist() for name, matrices in found.items()}
+
+
+def _warnings(counts: Sequence[Json]) -> list[str]:
+    """What a reader must know before believing a figure, one line each."""
+    fewest = min(one["test"] for one in counts)
+    if 1e-3 * fewest >= FLOOR:
+        return []
+    kept = f"{1e-3 * fewest:.1f} of {fewest}"
+    return [f"eps_B = 1e-3 keeps {kept} background test events, less than {FLOOR}: SIC is not known to 20 % there"]

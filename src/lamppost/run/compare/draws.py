@@ -1,0 +1,165 @@
+"""Labelled events, and the draws made of them: data with a known injection, known truth, and events held out."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost.core import Events, Window
+from lamppost.errors import DataError
+from lamppost.io import Data, read
+from lamppost.run.artefacts import Store
+from lamppost.run.compare.figures import FLOOR
+from lamppost.run.tasks import check_events, check_windows
+from lamppost.search import seed_of
+
+__all__ = ["Draw", "Share", "check_draws", "draw", "load_sample", "read_sample"]
+
+
+def read_sample(
+    store: Store, key: str, *, data: Data, fit_range: tuple[float, float], shift: float, shifted: tuple[str, ...]
+) -> None:
+    """Read a sample once, labels too if it has any; `shift` times m is added to the features `shifted`."""
+    sample = read(data, mass_range=fit_range, labels=data.label is not None)
+    # by identifier: nothing that follows depends on the order of rows in the file
+    order = np.lexsort((sample.index, sample.events.id))
+    events = sample.events[order]
+    moved = np.isin(events.names, shifted)
+    x = (events.x + np.where(moved, shift * events.m[:, None], 0.0)).astype(np.float32) if moved.any() else events.x
+    label = np.zeros(len(events), np.int8) if sample.labels is None else sample.labels[order]
+    if sample.labels is not None:
+        _check_labels(events, label, fit_range)
+    arrays: dict[str, NDArray[Any]] = {"id": events.id, "m": events.m, "x": x, "label": label}
+    about = {"names": events.names, "groups": events.groups, "n_rows": sample.n_rows, "n_dropped": sample.n_dropped}
+    store.write_arrays(key, arrays, about)
+
+
+def _check_labels(events: Events, label: NDArray[np.int8], fit_range: tuple[float, float]) -> None:
+    n = int(label.sum())
+    if n in (0, len(label)):
+        lo, hi = fit_range
+        found = f"found {len(label) - n} and {n}"
+        msg = f"data.label: expected background (0) and signal (1) in the fit range [{lo:g}, {hi:g}), {found}"
+        raise DataError(msg)
+    check_events(events[label == 0], fit_range)
+
+
+@lru_cache(maxsize=4)
+def _cached(path: Path) -> tuple[Events, NDArray[np.int8], dict[str, Any]]:
+    arrays, about = Store(path.parent).read_arrays(path.name)
+    groups = {name: tuple(columns) for name, columns in about["groups"].items()}
+    ones = np.ones(len(arrays["m"]))
+    events = Events(arrays["id"], arrays["x"], arrays["m"], ones, tuple(about["names"]), groups)
+    return events, arrays["label"], about
+
+
+def load_sample(store: Store, key: str) -> tuple[Events, NDArray[np.int8], dict[str, Any]]:
+    """The events `read_sample` stored, their labels and what is known of them; kept per process."""
+    return _cached(store.path(key).resolve())
+
+
+@dataclass(frozen=True)
+class Share:
+    """What decides about the draws of a comparison, next to the events: who gets which part, and the seed."""
+
+    window: Window
+    test: float
+    reference: float
+    seed: int
+
+    def parts(self, n: int, *key: Any) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """A permutation of n rows that only seed and key decide, cut into test, reference and rest."""
+        order = np.random.default_rng(seed_of(self.seed, "draw", *key)).permutation(n)
+        first = round(self.test * n)
+        second = first + round(self.reference * n)
+        return order[:first], order[first:second], order[second:]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw at one strength; no event is in two of these.
+
+    data: background and injected signal, the whole fit range, without labels
+    reference: background that is known to be background; truth: signal that is known to be signal
+    test, test_signal: held out to judge
+    injected: signal events in the data, in the region and in all
+    """
+
+    data: Events
+    reference: Events
+    truth: Events
+    test: Events
+    test_signal: Events
+    injected: tuple[int, int]
+
+
+def draw(events: Events, label: NDArray[np.int8], share: Share, number: int, strength: float) -> Draw:
+    """Draw `number` of labelled events with signal injected at this strength.
+
+    N signal events of any mass are injected, N = strength x B / f: B the background events of the data that are in
+    the region, f the part of all signal events that lies there. The number inside is then right on average. The
+    parts depend on the number alone, and a weaker injection is contained in a stronger one.
+
+    Raises
+    ------
+    DataError
+        If there is less signal than that.
+    """
+    background, signal = events[label == 0], events[label == 1]
+    test, reference, rest = share.parts(len(background), "background", number)
+    test_signal, truth, pool = share.parts(len(signal), "signal", number)
+    inside = share.window.inside
+    expected = strength * int(inside(background.m[rest]).sum())
+    part = float(inside(signal.m).mean())
+    n = round(expected / part) if part > 0 else 0
+    if n > len(pool) or (expected > 0 and part == 0):
+        msg = (
+            f"compare.strengths: {strength:g} takes {expected:.0f} signal events in the region {share.window}, "
+            f"{len(pool)} of any mass are left for data, expected {part:.0%} of them in it"
+        )
+        raise DataError(msg)
+    injected = signal[pool[:n]]
+    data = Events.concatenate([background[rest], injected])
+    return Draw(
+        data=data[np.argsort(data.id, kind="stable")],
+        reference=background[reference],
+        truth=signal[truth],
+        test=background[test],
+        test_signal=signal[test_signal],
+        injected=(int(inside(injected.m).sum()), n),
+    )
+
+
+def check_draws(store: Store, key: str, *, data: str, share: Share, draws: int, strengths: tuple[float, ...]) -> None:
+    """Refuse draws on which a comparison means nothing, and count the events of all of them; trainings wait for this.
+
+    Raises
+    ------
+    DataError
+        If there is too little signal, too few events to learn from, or so few to judge by that no cut has a floor.
+    """
+    events, label, _ = load_sample(store, data)
+    found = []
+    for number in range(draws):
+        drawn = [draw(events, label, share, number, strength) for strength in strengths]
+        check_windows(drawn[0].data, [share.window])
+        counts = {name: _inside(getattr(drawn[0], name), share) for name in ("test", "test_signal", "reference")}
+        for name, what in (("test", "background"), ("test_signal", "signal")):
+            if counts[name] < FLOOR:
+                msg = f"compare.test: {counts[name]} {what} events in the region held out, expected at least {FLOOR}"
+                raise DataError(msg)
+        found.append(counts | {"strengths": [_counted(one, share) for one in drawn]})
+    store.write_json(key, found)
+
+
+def _inside(events: Events, share: Share) -> int:
+    return int(share.window.inside(events.m).sum())
+
+
+def _counted(drawn: Draw, share: Share) -> dict[str, int]:
+    inside, everywhere = drawn.injected
+    data = _inside(drawn.data, share)
+    return {"data": len(drawn.data), "region": data, "injected_region": inside, "injected": everywhere}

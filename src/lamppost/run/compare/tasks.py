@@ -1,0 +1,153 @@
+"""The tasks of a comparison: one training per draw, strength and method, judged on events held out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost.core import Array, Events, Method, View, Window, uniform_of
+from lamppost.errors import DataError
+from lamppost.run.artefacts import Store
+from lamppost.run.compare.closure import closure_auc, expectation_of
+from lamppost.run.compare.draws import Draw, Share, draw, load_sample
+from lamppost.run.compare.figures import curves, figures
+from lamppost.run.measure import sculpting
+from lamppost.run.view import MassModel, SmoothMass, blind_view
+from lamppost.search import QuantileMap, seed_of
+
+__all__ = ["KEPT", "Look", "Samples", "close_background", "flatness", "score_method"]
+
+KEPT = (0.01, 0.001)
+"""Kept fractions of the test background whose flatness in m is tested."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The artefacts that hold the labelled events and the simulated samples, and the model of the mass spectrum."""
+
+    data: str
+    simulation: str | None
+    signals: tuple[tuple[str, str], ...]
+    masses: MassModel
+
+
+@dataclass(frozen=True)
+class Look:
+    """One method at one draw and strength."""
+
+    method: Method
+    decorrelate: bool
+    number: int
+    strength: float
+
+    def seed(self, share: Share, *what: str) -> np.random.SeedSequence:
+        """The random stream that this look, and nothing else, decides."""
+        window = [share.window.lo, share.window.hi, share.window.reach]
+        method = self.method.model_dump(mode="json")
+        return seed_of(share.seed, *what, window, method, self.decorrelate, self.number, self.strength)
+
+
+def score_method(store: Store, key: str, *, samples: Samples, share: Share, look: Look) -> None:
+    """Train a method on the data of a draw and judge it by the events held out.
+
+    Stores the scores of the test events of the region, background first, and what they are worth. `cpu_s` is what the
+    fit took of the processor, compilation included.
+    """
+    drawn = _drawn(store, samples, share, look)
+    view, judged = _prepared(store, samples, share, look, drawn)
+    begun = time.process_time()
+    score = look.method.fit(view, np.random.default_rng(look.seed(share, "train")))
+    cpu_s = time.process_time() - begun
+    window = share.window
+    test = judged(drawn.test[window.inside(drawn.test.m) | window.beside(drawn.test.m)])
+    signal = judged(drawn.test_signal[window.inside(drawn.test_signal.m)])
+    background_scores, signal_scores = _finite(score(test)), _finite(score(signal))
+    inside = window.inside(test.m)
+    tie = int(look.seed(share, "tie").generate_state(1, np.uint64)[0])
+    about: dict[str, Any] = {
+        "cpu_s": cpu_s,
+        "n_background": int(inside.sum()),
+        "n_signal": len(signal),
+        "flatness": {f"{part:g}": flatness(test, background_scores, part, window, tie) for part in KEPT},
+    }
+    if look.strength > 0:  # without signal there is nothing to find, and no gain to quote
+        classes = background_scores[inside], signal_scores
+        about |= {"figures": figures(*classes), "curves": curves(*classes)}
+    scores = np.concatenate([background_scores[inside], signal_scores]).astype(np.float32)
+    store.write_arrays(key, {"score": scores}, about)
+
+
+def close_background(store: Store, key: str, *, samples: Samples, share: Share, look: Look) -> None:
+    """How well the background that a method expects in the region agrees with true background of the region."""
+    expectation = expectation_of(look.method)
+    if expectation is None:
+        msg = f"method {look.method.kind!r} has no background expectation to compare"
+        raise DataError(msg)
+    drawn = _drawn(store, samples, share, look)
+    view, _ = _prepared(store, samples, share, look, drawn, truth=True)
+    assert view.reference is not None
+    made = expectation(view, np.random.default_rng(look.seed(share, "closure")))
+    auc, error = closure_auc(made, view.reference, int(look.seed(share, "judge").generate_state(1)[0]))
+    store.write_json(key, {"auc": auc, "error": error, "n_expected": len(made), "n_true": len(view.reference)})
+
+
+def _drawn(store: Store, samples: Samples, share: Share, look: Look) -> Draw:
+    events, label, _ = load_sample(store, samples.data)
+    return draw(events, label, share, look.number, look.strength)
+
+
+def _prepared(
+    store: Store, samples: Samples, share: Share, look: Look, drawn: Draw, *, truth: bool = False
+) -> tuple[View, Callable[[Events], Events]]:
+    """What the method sees, and what is done to the events that judge it.
+
+    As in a hunt, training events are decorrelated by a map learnt on them, test events by one learnt on others, here
+    those of the reference outside the region, so that they do not share the errors of the first map.
+    """
+    window, data = share.window, drawn.data
+    seen = QuantileMap.fit(data, window) if look.decorrelate else _as_they_are
+    judged = QuantileMap.fit(drawn.reference, window) if look.decorrelate else _as_they_are
+    sim = None if samples.simulation is None else load_sample(store, samples.simulation)[0]
+    signals = {name: load_sample(store, key)[0] for name, key in samples.signals}
+    masses = SmoothMass(data.m, data.w, window, samples.masses)
+    view = blind_view(data, window, masses, seen, sim=sim, signals=signals)
+    if truth or look.method.needs_truth:
+        view = replace(view, reference=seen(drawn.reference[window.inside(drawn.reference.m)]))
+    if look.method.needs_truth:
+        view = replace(view, signals={"truth": seen(drawn.truth[window.inside(drawn.truth.m)])})
+    return view, judged
+
+
+def _as_they_are(events: Events) -> Events:
+    return events
+
+
+def _finite(scores: Array) -> Array:
+    if not np.isfinite(scores).all():
+        msg = f"{int((~np.isfinite(scores)).sum())} of {len(scores)} test scores are not finite"
+        raise DataError(msg)
+    return scores
+
+
+def flatness(test: Events, scores: Array, part: float, window: Window, tie: int) -> dict[str, float | int]:
+    """Is the part of background that a cut keeps the same in all the region and its sidebands?
+
+    test, scores (n,): background there; `tie` draws between equal scores. The kept fraction in the region is quoted
+    over that beside it, of which half an event is the least.
+    """
+    kept = _tightest(scores, uniform_of(test.id, tie), round(part * len(test)))
+    found = sculpting(test, kept, window, across=True)
+    inside = window.inside(test.m)
+    beside = max(float(kept[~inside].mean()), 0.5 / max(int((~inside).sum()), 1))
+    ratio = float(kept[inside].mean()) / beside
+    return {"p": found.p_value, "chi2": found.chi2, "ndf": found.ndf, "region_over_sidebands": ratio}
+
+
+def _tightest(scores: Array, draws: Array, n: int) -> NDArray[np.bool_]:
+    """The n events (k,) of highest score, draws deciding between equals: trees give many of them the same."""
+    kept = np.zeros(len(scores), bool)
+    kept[np.lexsort((draws, -scores))[:n]] = True
+    return kept

@@ -1,0 +1,76 @@
+"""What a method sees of a window: region, sidebands, simulation, and masses from a smooth model of the sidebands."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from lamppost.core import Array, Events, Rng, View, Window
+from lamppost.errors import FitError
+from lamppost.stats import Background, Spectrum, fit_background
+
+__all__ = ["MassModel", "SmoothMass", "blind_view"]
+
+_NODES = 2049
+
+
+@dataclass(frozen=True)
+class MassModel:
+    """What is fitted to the mass spectrum: a family in bins `edges`; `n_parameters` None: by F-test."""
+
+    edges: tuple[float, ...]
+    function: Background
+    n_parameters: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SmoothMass:
+    """The mass spectrum of the background in the region: the model fitted with the window masked.
+
+    m (n,), w (n,): of all events of the fit range. Nothing is fitted before the first mass is drawn: most methods
+    draw none.
+    """
+
+    m: Array
+    w: Array
+    window: Window
+    model: MassModel
+
+    @cached_property
+    def _quantiles(self) -> tuple[Array, Array]:
+        masked = (self.window.lo, self.window.hi)
+        spectrum = Spectrum.from_masses(self.m, np.asarray(self.model.edges), self.w)
+        fit = fit_background(spectrum, self.model.function, self.model.n_parameters, masked)
+        if not fit.converged:
+            msg = f"the smooth model of the masses beside window {self.window}, {fit.function}, did not converge"
+            raise FitError(msg)
+        nodes = np.linspace(*masked, _NODES)
+        density = fit.density(nodes)
+        sums = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1])))
+        return sums / sums[-1], nodes
+
+    def __call__(self, n: int, rng: Rng) -> Array:
+        """Masses (n,) in the region; FitError if the spectrum cannot be fitted."""
+        drawn = np.interp(rng.random(n), *self._quantiles)
+        return np.minimum(drawn, np.nextafter(self.window.hi, -np.inf))  # the upper edge is no longer inside
+
+
+def blind_view(
+    data: Events,
+    window: Window,
+    sample_m: Callable[[int, Rng], Array],
+    seen: Callable[[Events], Events],
+    *,
+    sim: Events | None = None,
+    signals: Mapping[str, Events] | None = None,
+) -> View:
+    """The view of unlabelled data; `seen` is what is done to the features of every sample, decorrelation or nothing."""
+    return View(
+        sr=seen(data[window.inside(data.m)]),
+        sb=seen(data[window.beside(data.m)]),
+        window=window,
+        sim=None if sim is None else seen(sim),
+        signals={name: seen(sample) for name, sample in (signals or {}).items()},
+        sample_m=sample_m,
+    )

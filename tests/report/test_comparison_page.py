@@ -1,0 +1,116 @@
+"""The page of a comparison as a browser reads it."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_report_page import NASTY, Page
+
+from lamppost.errors import DataError
+from lamppost.report.comparison import render_comparison, write_comparison
+from lamppost.report.drawing import studio
+from lamppost.run.compare.figures import EPS_B, EPS_S
+
+Json = dict[str, Any]
+STRENGTHS = ("0", "0.003", "0.0064")
+
+
+def banded(values: np.ndarray) -> Json:
+    return {"median": values.tolist(), "low": (0.9 * values).tolist(), "high": (1.1 * values).tolist()}
+
+
+def strength(value: float, gain: float) -> Json:
+    """Figures of a method that gains so much: eps_S = eps_B^(1 / (1 + gain))."""
+    known = value > 0
+    band = [gain, 0.9 * gain, 1.1 * gain] if known else None
+    flat = {"p": [0.3, 0.001, 0.7], "chi2": [9.0, 4.0, 20.0], "ndf": [9.0] * 3, "region_over_sidebands": [1.1, 1, 1.2]}
+    eps_s = EPS_B ** (1 / (1 + gain))
+    sic = EPS_S / np.sqrt(EPS_S ** (1 + gain))
+    curves = {"roc": {"eps_b": EPS_B.tolist(), **banded(eps_s)}, "sic": {"eps_s": EPS_S.tolist(), **banded(sic)}}
+    figures = dict.fromkeys(("sic_max", "sic_at_eps_b_1e-3", "sic_at_eps_s_0.2", "auc"), band)
+    ratio = dict.fromkeys(("sic_max", "sic_at_eps_b_1e-3", "sic_at_eps_s_0.2"), band)
+    return {**figures, "ratio": ratio, "flatness": {"0.01": flat, "0.001": flat}, "curves": curves if known else None}
+
+
+def result(names: tuple[str, ...]) -> Json:
+    about = {"kind": "weak", "needs_truth": False, "decorrelated": True, "cpu_s": 3.2, "closure_auc": 0.512}
+    methods = {
+        name: {**about, "closure_auc_error": 0.003, "s_over_b": {s: strength(float(s), 1 + 0.1 * i) for s in STRENGTHS}}
+        for i, name in enumerate(names)
+    }
+    same = np.eye(len(names)).tolist()
+    return {
+        "schema": 1,
+        "lamppost": "0.1.0",
+        "seed": 1,
+        "data": {"path": NASTY[0], "background": 9, "signal": 5, "sha256": "0f", "mass": NASTY[1], "features": ["a"]},
+        "window": {"lo": 3300.0, "hi": 3700.0, "reach": 400.0},
+        "compare": {"draws": 10, "test": 0.3, "reference": 0.3, "shift": 0.1, "shifted": ["a"]},
+        "definitions": {"floor": 25, "sic": "a < b"},
+        "reference_method": names[0],
+        "methods": methods,
+        "agreement": {s: dict.fromkeys(("background", "signal", "shared"), same) for s in STRENGTHS},
+        "draws": [{"test": 1000, "test_signal": 50, "reference": 900}],
+        "warnings": ["mind the <gap>"],
+        "versions": {"numpy": "2.4.6"},
+        "cpu_s": 12.5,
+    }
+
+
+def written(folder: Path, value: Json) -> Path:
+    folder.mkdir(exist_ok=True)
+    (folder / "compare.json").write_text(json.dumps(value))
+    return write_comparison(folder)
+
+
+@pytest.fixture(scope="module")
+def html(tmp_path_factory: pytest.TempPathFactory) -> str:
+    names = ("idealised", "cathode", *NASTY)
+    return written(tmp_path_factory.mktemp("page"), result(names)).read_text(encoding="utf-8")
+
+
+def test_nothing_is_fetched_and_nothing_runs(html: str) -> None:
+    page = Page(html)
+    assert {reference[1:] for reference in page.references} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids)) > 20
+    assert not {"script", "link", "img", "iframe", "object", "embed", "base", "form"} & set(page.tags)
+    assert not re.search(r"https?://|@import|url\((?!#)|javascript:", html)
+    assert "default-src 'none'" in html
+
+
+def test_every_figure_and_table_is_there(html: str) -> None:
+    page = Page(html)
+    assert page.tags.count("svg") == page.tags.count("figure") == 3 + 2 * 2  # none without signal
+    assert page.tags.count("table") == 1 + len(STRENGTHS) * 4
+    text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "1.10 [0.99, 1.21]" in text  # cathode
+    assert "0.5120 ± 0.0030" in text
+    assert "mind the <gap>" in text
+    assert "a shifted by 0.1 times the mass" in text
+    for nasty in (NASTY[0], "a\"b' & c"):
+        assert nasty in text
+    assert html.count("<script") == 0
+
+
+def test_sculpting_is_marked(html: str) -> None:
+    assert '<span class="alert">' not in html
+    value = result(("idealised",))
+    value["methods"]["idealised"]["s_over_b"]["0"]["flatness"]["0.01"]["p"][0] = 0.002
+    with studio(None) as draw:
+        page = render_comparison(value, None, draw)
+    assert page.count('<span class="alert">0.002 !</span>') == 2  # of both kept fractions
+
+
+def test_same_file_same_bytes(tmp_path: Path) -> None:
+    value = result(("idealised", "cathode"))
+    assert written(tmp_path / "a", value).read_bytes() == written(tmp_path / "b", value).read_bytes()
+    write_comparison(tmp_path / "a", pdf=True)
+    assert len(list((tmp_path / "a" / "figures").iterdir())) == 7
+
+
+def test_a_folder_without_a_comparison(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"compare\.json: no such file, expected the folder of a comparison"):
+        write_comparison(tmp_path)
