@@ -112,7 +112,7 @@ CONFIGURATIONS = {
     "unknown key in a table": Bad(("hunt.toml", "'scan.efficency'"), {"scan": {"efficency": 0.01}}),
     "unknown key of a method": Bad(("hunt.toml", "'weak'", "'bosted'"), {"method": {"bosted": 1}}),
     "unknown key of a ratio": Bad(("hunt.toml", "'boosted'", "'leafs'"), {"method": {"ratio": {"leafs": 3}}}),
-    "unknown kind": Bad(("hunt.toml", "'cwola'", "known are"), {"method": "cwola"}),
+    "unknown kind": Bad(("hunt.toml", "'bumps'", "known are"), {"method": "bumps"}),
     "unknown kind of ratio": Bad(("hunt.toml", "'forest'", "boosted"), {"method": {"ratio": {"kind": "forest"}}}),
     "kind that is a list": Bad(("hunt.toml", "kind"), {"method": {"kind": ["weak"]}}),
     "method that is a number": Bad(("hunt.toml", "method", "3"), {"method": 3}),

@@ -74,7 +74,7 @@ def words(annotation: Any) -> str:
     if annotation in NAMES:
         return NAMES[annotation]
     if inspect.isclass(annotation) and issubclass(annotation, Role):
-        return f"[{annotation.role}](#{annotation.role}) kind"
+        return f"[{annotation.role}](configuration.md#{annotation.role}) kind"
     if inspect.isclass(annotation) and issubclass(annotation, BaseModel):
         return "table"
     return f"`{getattr(annotation, '__name__', annotation)}`"

@@ -10,13 +10,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from nanoaod import branches, nanoaod
 from raw_events import same
 
 import lamppost.io.parquet_objects
 from lamppost.core import Collisions, Objects
 from lamppost.errors import LamppostError
 from lamppost.io import CollisionReader, Input, collision_readers
+from nanoaod import branches, nanoaod
 
 EVENTS = 500
 GROUP = 60

@@ -12,11 +12,14 @@ from search_toys import WINDOW, events, falling
 from lamppost.core import Array, Events, Method, Rng, View
 from lamppost.run.artefacts import Store
 from lamppost.run.tasks import train_fold
+from lamppost.run.view import MassModel
 from lamppost.search import fold_of
 from lamppost.spec import load_kinds, make
+from lamppost.stats import Background
 
 load_kinds()
 FOLDS = 5
+MASSES = MassModel((1.0, 2.0, 3.0), Background.parse("dijet"))  # nothing here draws masses
 WEAK = {"kind": "weak", "ratio": {"kind": "boosted", "members": 3, "min_leaf": 10}}
 
 
@@ -41,6 +44,7 @@ def cross_fit(store: Store, sample: Events, method: Method, *, decorrelate: bool
             folds=FOLDS,
             decorrelate=decorrelate,
             seed=1,
+            masses=MASSES,
         )
         scores[of == fold] = store.read_arrays(f"fold-{fold}.parquet")[0]["score"]
     return scores

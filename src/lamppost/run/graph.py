@@ -6,7 +6,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamppost.run.artefacts import Store
+from lamppost.run.artefacts import Store, remove_parts
 from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute, one_thread_each
 
 __all__ = ["Task", "TaskCrash", "run_graph"]
@@ -80,6 +80,7 @@ def run_graph(
             broken = [lost for future in ended if (lost := _collect(future, state, finished))]
             if broken:
                 stop(executor)  # a worker that was just starting when another died is joined, never told to end
+                remove_parts(store.folder)
                 again = [*broken, *state.running.values()]
                 state.running.clear()
                 _count_losses(again, state)
