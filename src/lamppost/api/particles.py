@@ -124,7 +124,7 @@ def simulate(
     seed
         Replaces the seed of the source.
     features
-        Write this preset's features instead of particles, a thirtieth of the size.
+        Write this preset's features instead of particles: for lhco4 a hundredth of the size.
     workers
         Processes; default: one per core. The file does not depend on it, byte for byte.
 

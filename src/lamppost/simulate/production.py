@@ -18,7 +18,7 @@ from lamppost.spec import Spec, digest, explain
 
 __all__ = ["CHUNK", "Production", "Sample", "lines", "parse_production", "produce"]
 
-CHUNK = 2000  # selected events: the start of Pythia is 2 to 5 % of the work
+CHUNK = 2000  # selected events: the start of Pythia is 1 % (qcd) to 5 % (wprime) of the work
 _BATCH = 256  # generated events in memory with their histories: 40 MB
 _SEEDS = 900_000_000  # that Pythia has
 _VINCIA_W = 140.0  # GeV; with a W about as heavy as its top quark Vincia ends the whole program
