@@ -9,7 +9,7 @@ obtained from it (`Ratio`).
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from lamppost.spec import Role
 
 __all__ = [
     "Array",
+    "Bijection",
     "Collisions",
     "Conditional",
     "Density",
@@ -278,6 +279,18 @@ class Conditional(Protocol):
     def log_prob(self, events: Events) -> Array: ...
 
     def sample(self, m: Array, rng: Rng) -> NDArray[np.float32]: ...
+
+
+@runtime_checkable
+class Bijection(Conditional, Protocol):
+    """Fitted density of `members` flows, each of which maps events to its base and back."""
+
+    @property
+    def members(self) -> int: ...
+
+    def encode(self, events: Events, member: int = 0) -> NDArray[np.float32]: ...
+
+    def decode(self, z: NDArray[np.float32], m: Array, member: int = 0) -> NDArray[np.float32]: ...
 
 
 class Density(Role):

@@ -11,6 +11,7 @@ from search_toys import WINDOW, events, falling
 
 from lamppost.core import Array, Events, Method, Rng, View
 from lamppost.run.artefacts import Store
+from lamppost.run.samples import Samples
 from lamppost.run.tasks import train_fold
 from lamppost.run.view import MassModel
 from lamppost.search import fold_of
@@ -20,6 +21,7 @@ from lamppost.stats import Background
 load_kinds()
 FOLDS = 5
 MASSES = MassModel((1.0, 2.0, 3.0), Background.parse("dijet"))  # nothing here draws masses
+SAMPLES = Samples("events.parquet", None, (), MASSES)
 WEAK = {"kind": "weak", "ratio": {"kind": "boosted", "members": 3, "min_leaf": 10}}
 
 
@@ -37,14 +39,13 @@ def cross_fit(store: Store, sample: Events, method: Method, *, decorrelate: bool
         train_fold(
             store,
             f"fold-{fold}.parquet",
-            events="events.parquet",
+            samples=SAMPLES,
             method=method,
             window=WINDOW,
             fold=fold,
             folds=FOLDS,
             decorrelate=decorrelate,
             seed=1,
-            masses=MASSES,
         )
         scores[of == fold] = store.read_arrays(f"fold-{fold}.parquet")[0]["score"]
     return scores

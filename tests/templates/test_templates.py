@@ -8,6 +8,7 @@ import pytest
 
 from lamppost.core import Array, Conditional, Density, Events, Rng, Template, View
 from lamppost.errors import ConfigError, DataError
+from lamppost.run.compare.closure import closure_auc
 from lamppost.spec import make
 from small_specs import content, sample
 from smooth_background import DECAY, FEW_TREES, WINDOW, background, beside, distorted, masses, view
@@ -20,7 +21,9 @@ SPECS: dict[str, dict[str, Any]] = {
     "transported": {"density": FLOW},
     "reweighted": {"ratio": FEW_TREES},
     "morphed": {"base": FLOW, "density": FLOW},
+    "simulated": {},
 }
+ASSISTED = "reweighted", "morphed"
 EVERY = pytest.mark.parametrize("kind", SPECS)
 SHORT = {**FLOW, "steps": 100}
 
@@ -51,7 +54,7 @@ def test_seed_decides_and_names_are_new(kind: str) -> None:
     one, again, other = (template(kind, view(), seed, **quick(kind)) for seed in (1, 1, 2))
     assert content(one) == content(again)
     assert not np.array_equal(one.x, other.x)
-    assert len(np.unique(one.id)) == len(one)
+    assert len(np.unique(one.id)) == (len(view().sb) if kind == "transported" else len(one))
     sim = view().sim
     assert sim is not None
     for known in (view().sr, view().sb, sim):
@@ -70,6 +73,18 @@ def test_a_sideband_event_is_used_as_often_as_any_other() -> None:
     _, times = np.unique(made.w, return_counts=True)
     assert len(times) == len(given.sb)
     assert set(times) == {len(made) // len(given.sb), len(made) // len(given.sb) + 1}
+    assert len(np.unique(np.column_stack([made.w, made.id]), axis=0)) == len(given.sb)  # what is one event has one id
+
+
+def test_a_classifier_that_is_judged_by_other_events_does_not_know_copies_by_heart() -> None:
+    """Copies of one sideband event on both sides of a split would tell the template from the truth it is equal to."""
+    rng = np.random.default_rng(13)
+    few = replace(view(), sb=beside(rng, 2000))
+    made = template("transported", few, density=SHORT, oversample=8)
+    split = replace(made, id=rng.integers(2**63, size=len(made)).astype(np.uint64))  # as if they were strangers
+    truth = background(rng, len(made))
+    (together, error), (apart, _) = (closure_auc(events, truth, 1) for events in (made, split))
+    assert apart - together > 4 * error
 
 
 def one_feature(g: Array, m: Array) -> Array:
@@ -161,7 +176,38 @@ def test_no_density_of_negative_weights(kind: str) -> None:
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize("kind", ["reweighted", "morphed"])
+def test_simulation_as_it_stands() -> None:
+    sim = view().sim
+    assert sim is not None
+    assert content(template("simulated", view())) == content(sim[WINDOW.inside(sim.m)])
+
+
+@pytest.mark.parametrize("n", [0, 19])
+@pytest.mark.parametrize(
+    ("kind", "where"), [("simulated", "region"), *((k, w) for k in ASSISTED for w in ("region", "sidebands"))]
+)
+def test_next_to_no_simulation(kind: str, where: str, n: int) -> None:
+    sim = view().sim
+    assert sim is not None
+    there = WINDOW.inside(sim.m) == (where == "region")
+    few = sim[~there | (np.cumsum(there) <= n)]
+    expected = (
+        rf"^template '{kind}': {n} simulated events of weight {n} in the {where} of window \[1, 2\), expected .*20"
+    )
+    with pytest.raises(DataError, match=expected) as refused:
+        template(kind, replace(view(), sim=few), **quick(kind))
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("kind", ["simulated", *ASSISTED])
+def test_simulation_without_weight(kind: str) -> None:
+    sim = view().sim
+    assert sim is not None
+    with pytest.raises(DataError, match=r"of weight 0 in the region .* expected at least 20 of positive weight$"):
+        template(kind, replace(view(), sim=replace(sim, w=np.zeros(len(sim)))), **quick(kind))
+
+
+@pytest.mark.parametrize("kind", ["simulated", *ASSISTED])
 def test_no_simulation(kind: str) -> None:
     with pytest.raises(ConfigError, match=rf"^template '{kind}' needs .*\[samples\] simulation, found none$"):
         template(kind, replace(view(), sim=None))

@@ -1,27 +1,33 @@
-"""`lacathode`: a classifier in the latent space of the background, where it looks the same at every mass."""
+"""`lacathode`: a classifier where the background looks the same at every mass, by way of a flow's latent space."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Literal, cast
 
 import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from lamppost.core import Array, Density, Events, Method, Ratio, Rng, Score, View
-from lamppost.errors import DataError
+from lamppost.core import Array, Bijection, Density, Events, Method, Ratio, Rng, Score, View
+from lamppost.errors import ConfigError, DataError
 from lamppost.methods.nested import Ensemble, nest, unnest
 from lamppost.storage import fitted
 
-__all__ = ["Lacathode", "LacathodeScore"]
+__all__ = ["Lacathode", "LacathodeScore", "carried"]
 
 
 class Lacathode(Method):
-    """LaCATHODE (arXiv:2210.14924): ratio of the region's data, encoded, to unit normal numbers.
+    """LaCATHODE (arXiv:2210.14924): ratio of the region's data to drawn background, both as they look at one mass.
 
-    A flow learnt on the sidebands maps x at mass m to z, which for background is unit normal whatever m. The
-    classifier sees z alone, so its selection keeps the same part of the background at every mass, in the region and
-    outside: it neither knows m nor meets values it was not trained on. Assumes that the flow interpolates p(x|m) across
-    the region. Fails where it does not: the difference to the unit normal is found as if it were signal. Loses what the
-    map smears: a signal narrow in x is narrow in z only at one mass.
+    f(z; m), a flow of p(x | m) learnt on the sidebands, makes of a unit normal z the features at m: z = f^-1(x; m) of
+    background is unit normal whatever m. The classifier sees u = f(z; m0), with m0 the middle of the region, and tells
+    the data's from those of drawn z. It neither knows m nor meets values it was not trained on, so its selection keeps
+    the same part of the background at every mass, in the region and outside.
+
+    The paper's classifier sees z itself. A fixed map of z changes no likelihood ratio and tells no more of m, but trees
+    cut along the axes, and flows turn those of the features into curves: u has them straight again.
+
+    Assumes that the flow interpolates p(x | m) across the region. Fails where it does not: what is wrong with the flow
+    is found as if it were signal. Loses what the way to m0 smears: a signal that is as narrow in x at every mass is
+    less so in u where the background moves with m.
     """
 
     kind: Literal["lacathode"] = "lacathode"
@@ -31,44 +37,63 @@ class Lacathode(Method):
     ratio: Annotated[SerializeAsAny[Ratio], BeforeValidator(Ratio.parse)] = Field(
         default_factory=lambda: Ratio.parse("boosted"), description="what learns the likelihood ratio"
     )
-    oversample: float = Field(4.0, gt=0, description="normal draws per event in the region")
+    oversample: float = Field(4.0, gt=0, description="background events drawn per event in the region")
 
     def fit(self, view: View, rng: Rng) -> Score:
-        """Density on the sidebands, then the ratio in its latent space."""
-        density = cast(Ensemble, self.density.fit(view.sb, rng))
+        """Density on the sidebands, then the ratio of the region's events taken to m0; members take turns.
+
+        Raises
+        ------
+        ConfigError
+            If the density is no bijection.
+        """
+        density = self.density.fit(view.sb, rng)
+        if not isinstance(density, Bijection):
+            msg = f"method 'lacathode' needs a density with encode and decode, found {type(density).__name__}"
+            raise ConfigError(msg)
+        m0 = 0.5 * (view.window.lo + view.window.hi)
         n = max(int(self.oversample * len(view.sr)), 1)
-        ids = rng.integers(2**63, size=n).astype(np.uint64)
-        z = rng.standard_normal((n, len(view.sr.names)), np.float32)
-        normal = Events(ids, z, rng.choice(view.sr.m, n), np.ones(n), view.sr.names)
-        encoded = view.sr.with_x(density.encode(view.sr))
-        plain = replace(encoded, groups={}, blocks={})
-        return LacathodeScore(density, self.ratio.fit(plain, normal, given_m=False, rng=rng), view.sr.names)
+        ids, m = rng.integers(2**64, size=n, dtype=np.uint64), np.full(n, m0)
+        drawn = Events(ids, density.sample(m, rng), m, np.ones(n), view.sr.names)
+        of = rng.integers(density.members, size=len(view.sr))
+        parts = [carried(density, view.sr[of == member], m0, member) for member in range(density.members)]
+        ratio = self.ratio.fit(Events.concatenate(parts), drawn, given_m=False, rng=rng)
+        return LacathodeScore(cast(Ensemble, density), ratio, view.sr.names, m0)
+
+
+def carried(density: Bijection, events: Events, m0: float, member: int) -> Events:
+    """The events with the features that a member gives them at mass m0."""
+    x = density.decode(density.encode(events, member), np.full(len(events), m0), member)
+    return Events(events.id, x, events.m, events.w, events.names)
 
 
 @fitted("lacathode")
 @dataclass(frozen=True, eq=False)
 class LacathodeScore:
-    """Fitted: the map to the latent space and the log ratio there."""
+    """Fitted: the map to the latent space and back, the log ratio there, and the mass to go back to."""
 
     density: Ensemble
     ratio: Score
     names: tuple[str, ...]
+    m0: float
 
     def __call__(self, events: Events) -> Array:
-        """log p_data(z)/N(z) (n,) of the events, each encoded at its own mass."""
-        events = events.select(self.names)
-        return self.ratio(events.with_x(self.density.encode(events)))
+        """log p_data(u)/p_background(u) (n,), each event taken from its own mass to m0; the mean of all members."""
+        events, members = events.select(self.names), range(self.density.members)
+        scores = [self.ratio(carried(self.density, events, self.m0, member)) for member in members]
+        return np.asarray(np.mean(scores, axis=0))
 
     def to_bytes(self) -> bytes:
         """A safetensors file with both parts in it."""
-        return nest("lacathode", {"names": self.names}, {"density": self.density, "ratio": self.ratio})
+        about = {"names": self.names, "m0": self.m0}
+        return nest("lacathode", about, {"density": self.density, "ratio": self.ratio})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "LacathodeScore":
         """Read back what `to_bytes` wrote; DataError if damaged or newer."""
         about, parts, _ = unnest(data, "lacathode")
         try:
-            return cls(parts["density"], parts["ratio"], tuple(about["names"]))
-        except (KeyError, TypeError) as error:
+            return cls(parts["density"], parts["ratio"], tuple(about["names"]), float(about["m0"]))
+        except (KeyError, TypeError, ValueError) as error:
             msg = f"lacathode: damaged content ({error})"
             raise DataError(msg) from None

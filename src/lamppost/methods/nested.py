@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lamppost.core import Array, Conditional, Events, Rng
+from lamppost.core import Array, Bijection, Events, Rng
 from lamppost.errors import DataError
 from lamppost.storage import Tensors, pack, restore, unpack
 
@@ -15,18 +14,14 @@ __all__ = ["Ensemble", "nest", "unnest"]
 _PART = "part:"
 
 
-class Ensemble(Conditional, Protocol):
-    """A fitted density of several members that maps events to the unit normal."""
+class Ensemble(Bijection, Protocol):
+    """A fitted density of several members that knows the density of each, and can be stored."""
 
     fractions: tuple[float, ...] | None
     """What members found for the fraction next to a frozen background."""
 
     def member_log_probs(self, events: Events) -> Array:
         """Log density (members, n) of every member."""
-        ...
-
-    def encode(self, events: Events, member: int = 0) -> NDArray[np.float32]:
-        """Where a member maps the events: (n, d)."""
         ...
 
     def sample_mass(self, n: int, rng: Rng) -> Array:

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lamppost.core import Density, Events, Rng, Template, View
-from lamppost.errors import ConfigError
+from lamppost.templates.simulated import region_and_sidebands
 from lamppost.templates.transported import both_ways
 
 __all__ = ["Morphed"]
@@ -40,15 +40,13 @@ class Morphed(Template):
         ------
         ConfigError
             If there is no simulation, or the density is no bijection.
+        DataError
+            If the simulation has next to nothing in the region or in the sidebands.
         """
-        if view.sim is None:
-            msg = "template 'morphed' needs a reference simulation: [samples] simulation, found none"
-            raise ConfigError(msg)
-        inside = view.window.inside(view.sim.m)
+        region, beside = region_and_sidebands(self.kind, view, learns=True)
         # there is no signal in a simulation of the background: its region helps to learn its density
-        base = self.base.fit(view.sim[inside | view.window.beside(view.sim.m)], rng)
+        base = self.base.fit(Events.concatenate([region, beside]), rng)
         density = both_ways(self.kind, self.density.fit(view.sb, rng, base=base))
-        region = view.sim[inside]
         x, of = np.empty_like(region.x), rng.integers(density.members, size=len(region))
         for member in range(density.members):
             rows = np.flatnonzero(of == member)

@@ -7,7 +7,7 @@ import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lamppost.core import Events, Ratio, Rng, Template, View
-from lamppost.errors import ConfigError
+from lamppost.templates.simulated import region_and_sidebands
 
 __all__ = ["Reweighted"]
 
@@ -36,10 +36,9 @@ class Reweighted(Template):
         ------
         ConfigError
             If there is no simulation.
+        DataError
+            If it has next to nothing in the region or in the sidebands.
         """
-        if view.sim is None:
-            msg = "template 'reweighted' needs a reference simulation: [samples] simulation, found none"
-            raise ConfigError(msg)
-        beside, region = (view.sim[where(view.sim.m)] for where in (view.window.beside, view.window.inside))
+        region, beside = region_and_sidebands(self.kind, view, learns=True)
         ratio = self.ratio.fit(view.sb, beside, given_m=True, rng=rng)
         return replace(region, w=region.w * np.exp(ratio(region)))

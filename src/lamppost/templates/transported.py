@@ -1,29 +1,14 @@
 """`transported`: sideband events carried over to masses of the region (CURTAINs)."""
 
-from typing import Annotated, Literal, Protocol, runtime_checkable
+from typing import Annotated, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from lamppost.core import Array, Conditional, Density, Events, Rng, Template, View
+from lamppost.core import Bijection, Conditional, Density, Events, Rng, Template, View
 from lamppost.errors import ConfigError
 
-__all__ = ["Bijection", "Transported", "both_ways"]
-
-Features = NDArray[np.float32]
-
-
-@runtime_checkable
-class Bijection(Conditional, Protocol):
-    """Fitted density whose `members` map events to their base and back."""
-
-    @property
-    def members(self) -> int: ...
-
-    def encode(self, events: Events, member: int = 0) -> Features: ...
-
-    def decode(self, z: Features, m: Array, member: int = 0) -> Features: ...
+__all__ = ["Transported", "both_ways"]
 
 
 def both_ways(kind: str, density: Conditional) -> Bijection:
@@ -55,6 +40,9 @@ class Transported(Template):
     def make(self, view: View, rng: Rng) -> Events:
         """Sideband events in random order, again and again as needed, with their weights, each to a mass of its own.
 
+        Copies of one event share an id, a new one, so that a split by id keeps them together: a classifier that learns
+        from some of them knows the others by heart.
+
         Raises
         ------
         ConfigError
@@ -65,10 +53,11 @@ class Transported(Template):
             raise ConfigError(msg)
         density = both_ways(self.kind, self.density.fit(view.sb, rng))
         n = int(np.ceil(self.oversample * len(view.sr)))
-        source, m = view.sb[np.resize(rng.permutation(len(view.sb)), n)], view.sample_m(n, rng)
+        rows = np.resize(rng.permutation(len(view.sb)), n)
+        source, m = view.sb[rows], view.sample_m(n, rng)
         x, of = np.empty_like(source.x), rng.integers(density.members, size=n)
         for member in range(density.members):
-            rows = np.flatnonzero(of == member)
-            x[rows] = density.decode(density.encode(source[rows], member), m[rows], member)
-        ids = rng.integers(2**64, size=n, dtype=np.uint64)
+            its = np.flatnonzero(of == member)
+            x[its] = density.decode(density.encode(source[its], member), m[its], member)
+        ids = rng.integers(2**64, size=len(view.sb), dtype=np.uint64)[rows]
         return Events(ids, x, m, source.w, source.names, source.groups)
