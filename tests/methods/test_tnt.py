@@ -65,6 +65,30 @@ def test_it_gains_over_its_own_tagger() -> None:
     assert twice > 3
 
 
+def related(rng: Rng, n: int, lo: float, hi: float, signal: bool = False) -> Events:
+    """Objects of background have one feature in common by seven tenths; signal hides in the bulk of either."""
+    x = rng.normal(size=(n, 4))
+    x[:, [0, 2]] = np.sqrt(0.7) * rng.normal(size=(n, 1)) + np.sqrt(0.3) * x[:, [0, 2]]
+    if signal:
+        x = rng.normal([1.0, -1.0, 1.0, -1.0], 0.25, (n, 4))
+    return replace(events_at(rng, x, rng.uniform(lo, hi, n)), groups=GROUPS)
+
+
+def test_objects_that_know_of_each_other_and_a_tagger_that_does_not_see_the_signal() -> None:
+    """eps_S / sqrt(eps_B) of guessing is 0.1."""
+    rng = np.random.default_rng(1)
+    seen = View(
+        sr=Events.concatenate([related(rng, N, 1, 2), related(rng, 300, 1, 2, signal=True)]),
+        sb=Events.concatenate([related(rng, N, 0, 1), related(rng, N, 2, 3)]),
+        window=WINDOW,
+    )
+    high, low = related(rng, 2000, 1, 2, signal=True), related(rng, 60_000, 1, 2)
+    table = {"kind": "tnt", "tagger": {**TAGGER, "epochs": 5}, "ratio": RATIO}
+    once, often = (make(Method, table | {"rounds": rounds}).fit(seen, np.random.default_rng(3)) for rounds in (1, 5))
+    assert improvement(once(high), once(low)) > 1
+    assert improvement(often(high), often(low)) > 1.5 * improvement(once(high), once(low))
+
+
 def test_the_score_is_the_sum_of_both_objects() -> None:
     events = fresh()[0][:100]
     one, two = (score().parts[name](events.select(GROUPS[name])) for name in ("j1", "j2"))

@@ -28,13 +28,15 @@ class Combination(Method):
     a function of all t, from three tenths of the events, which no method was fitted to.
 
     Gains where methods err independently and see the same signal. Assumes that each is worth having: one that knows
-    nothing costs `rank` and `product` sensitivity. Fails as its worst member does: one that sculpts sculpts the whole,
-    and `learned` favours it where its score depends on m.
+    nothing, or misses a weak signal by chance, costs `rank` and `product` a good part of their sensitivity. Fails as
+    its worst member does: one that sculpts sculpts the whole, and `learned` favours it where its score depends on m.
+    All members see the same features, decorrelated for all as soon as one of them needs it.
     """
 
     kind: Literal["combination"] = "combination"
     methods: tuple[Annotated[SerializeAsAny[Method], BeforeValidator(Method.parse)], ...] = Field(
-        default_factory=lambda: (Method.parse("cathode"), Method.parse("lacathode")),
+        # three ways to a background, so that what one gets wrong the others do not
+        default_factory=lambda: tuple(Method.parse(kind) for kind in ("cathode", "curtains", "cwola")),
         min_length=1,
         description="the methods that are combined",
     )

@@ -1,4 +1,4 @@
-"""`sa_cwola`: region against sidebands, less what simulation says m alone does to the features."""
+"""`sa_cwola`: region against sidebands, by a classifier that must not tell them apart as simulation does."""
 
 from dataclasses import replace
 from typing import Annotated, Literal
@@ -6,23 +6,28 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from lamppost.core import Method, Ratio, Rng, Score, Template, View
+from lamppost.core import Events, Method, Ratio, Rng, Score, Template, View
 from lamppost.errors import ConfigError
 
 __all__ = ["SaCwola"]
 
 
 class SaCwola(Method):
-    """Simulation-assisted CWoLa (arXiv:2009.02205): a classifier of region against sidebands that simulation corrects.
+    """Simulation-assisted CWoLa (arXiv:2009.02205): region against sidebands, wrong where simulation tells them apart.
 
-    log R = log p_data,region / p_data,sidebands - log p_sim,region / p_sim,sidebands
+    The paper adds to the loss of CWoLa a reward for being wrong about the simulated region and sidebands. Here
 
-    The second ratio is what the dependence of the features on m does on its own. The paper's loss rewards a classifier
-    for being wrong about the simulated regions; here the ratio found there becomes a weight of the sidebands' data,
-    and one classifier learns what is left.
+    t(x) = (p_sim,region - p_sim,sidebands) / (p_sim,region + p_sim,sidebands)
+
+    is learnt first, and every event of data then takes part once more with weight |t|, labelled against what simulation
+    says of it: as a sideband event where t > 0, as one of the region where t < 0. For background that goes with m as
+    the simulation does, both samples are then alike. |t| is below 1 and the extra events are data: nothing is divided
+    by a density that simulation knows badly, and its own fluctuations enter as t alone.
 
     Assumes that the simulation has the right dependence on m: it may be wrong by any factor that depends on the
     features alone. Fails where the factor goes with m as well: that is found instead of a signal, as it is by CWoLa.
+    Labels that contradict each other cost sensitivity where features say much about m; where they say nothing, this is
+    `cwola`. Features are taken as they are unless told otherwise: decorrelated ones leave little to correct.
     """
 
     kind: Literal["sa_cwola"] = "sa_cwola"
@@ -31,7 +36,7 @@ class SaCwola(Method):
     )
 
     def fit(self, view: View, rng: Rng) -> Score:
-        """Ratio of the signal region to its sidebands, these weighted by the same ratio of the simulation.
+        """Ratio of the signal region to its sidebands, with labels against those that simulation suggests.
 
         Raises
         ------
@@ -45,6 +50,13 @@ class SaCwola(Method):
         inside, beside = (view.sim[where(view.sim.m)] for where in (view.window.inside, view.window.beside))
         simulated = sidebands.make(View(inside, beside, view.window), rng)
         dependence = self.ratio.fit(inside, simulated, given_m=False, rng=rng)
-        observed = sidebands.make(view, rng)
-        template = replace(observed, w=observed.w * np.exp(dependence(observed)))
-        return self.ratio.fit(view.sr, template, given_m=False, rng=rng)
+        region, observed = _unit(view.sr), _unit(sidebands.make(view, rng))
+        again = Events.concatenate([region, observed])
+        t = np.tanh(0.5 * dependence(again))
+        again = replace(again, w=again.w * np.abs(t))
+        p = Events.concatenate([region, again[t < 0]])
+        return self.ratio.fit(p, Events.concatenate([observed, again[t > 0]]), given_m=False, rng=rng)
+
+
+def _unit(events: Events) -> Events:
+    return replace(events, w=events.w / events.w.sum())

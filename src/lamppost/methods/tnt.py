@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
-from lamppost.core import Array, Events, Method, Outlier, Ratio, Rng, Score, View
+from lamppost.core import Array, Events, Method, Outlier, Ratio, Rng, Score, Template, View
 from lamppost.errors import ConfigError, DataError
 from lamppost.methods.nested import nest, unnest
 from lamppost.storage import fitted
@@ -16,19 +16,23 @@ from lamppost.storage import fitted
 __all__ = ["Tnt", "TntScore"]
 
 Groups = Mapping[str, tuple[str, ...]]
+Mask = NDArray[np.bool_]
 
 
 class Tnt(Method):
     """Tag N' Train (arXiv:2002.12376): one object of an event tags, a classifier of the other is trained.
 
-    Of the events that the tagger of object 1 likes best those in the region are the signal-like sample, those that it
-    likes least the background-like one; a classifier tells them apart by object 2 alone. Then the roles are swapped. An
-    autoencoder is the first tagger, the classifiers are those of every further round. The score is the sum of both log
-    ratios: the features of the objects count as independent given signal or background.
+    Of the events that the tagger of object 1 likes best, a classifier tells those in the region from those beside it,
+    by object 2 alone. Then the roles are swapped. An autoencoder is the first tagger, the classifiers are those of
+    every further round: the better they are, the more signal is in what they train each other with. The score is the
+    sum of both log ratios: the features of the objects count as independent given signal or background.
 
-    Assumes that a signal has two anomalous objects, and that in background they know nothing of each other, neither
-    directly nor by m. Fails where they do: the classifier of one learns what the tagger of the other liked, in
-    background; and where the first tagger does not see the signal, there is nothing to start from.
+    The paper takes what the tagger likes least for background, and mends by weights in pT that such events are others:
+    objects of one event know of each other. Sidebands with the same tag have all of that in them from the start.
+
+    Assumes that a signal has two anomalous objects, and that in background the features of tagged events do not depend
+    on m: decorrelation is on unless told otherwise. Fails where they do, as `cwola` does, and where the first tagger
+    rejects the signal more than the background by so much that no classifier finds what is left of it.
     """
 
     kind: Literal["tnt"] = "tnt"
@@ -38,13 +42,12 @@ class Tnt(Method):
     ratio: Annotated[SerializeAsAny[Ratio], BeforeValidator(Ratio.parse)] = Field(
         default_factory=lambda: Ratio.parse("boosted"), description="what is trained, and tags from then on"
     )
-    signal_like: float = Field(0.2, gt=0, lt=1, description="part of the events, highest by the tag, in that sample")
-    background_like: float = Field(0.4, gt=0, lt=1, description="part of the events, lowest by the tag, in that sample")
-    rounds: int = Field(2, ge=1, description="trainings of both classifiers")
+    tagged: float = Field(0.4, gt=0, lt=1, description="part of the events, highest by the tag, that are trained with")
+    rounds: int = Field(5, ge=1, description="trainings of both classifiers")
 
     @property
     def decorrelate(self) -> bool:
-        """Sidebands are in one of the samples only."""
+        """As the sidebands need it."""
         return True
 
     def fit(self, view: View, rng: Rng) -> Score:
@@ -54,23 +57,31 @@ class Tnt(Method):
             msg = "method 'tnt' needs two groups of features, one per object ([data.groups]), "
             raise ConfigError(msg + f"found {len(groups)}: {', '.join(groups) or 'none'}")
         one, two = sorted(groups)
-        everything = Events.concatenate([view.sr, view.sb])
-        inside = np.arange(len(everything)) < len(view.sr)
-        seen = {name: _object(everything, groups[name]) for name in (one, two)}
-        tags: dict[str, Score] = {name: self.tagger.fit(events, rng) for name, events in seen.items()}
+        seen = {name: _view(view, groups[name]) for name in (one, two)}
+        tags: dict[str, Score] = {
+            name: self.tagger.fit(Events.concatenate([part.sr, part.sb]), rng) for name, part in seen.items()
+        }
         for _ in range(self.rounds):
-            by = {name: tags[name](events) for name, events in seen.items()}
-            tags = {name: self._train(seen[name], by[other], inside, rng) for name, other in ((one, two), (two, one))}
+            kept = {name: self._tagged(part, tags[name]) for name, part in seen.items()}
+            tags = {name: self._train(seen[name], *kept[other], rng) for name, other in ((one, two), (two, one))}
         return TntScore(tags, {name: groups[name] for name in (one, two)})
 
-    def _train(self, seen: Events, tag: Array, inside: NDArray[np.bool_], rng: Rng) -> Score:
-        """The ratio of what the other object's tag (n,) calls signal-like, in the region, to background-like."""
-        order = np.argsort(tag, kind="stable")
-        level = np.empty(len(tag))
-        level[order] = np.cumsum(seen.w[order]) - 0.5 * seen.w[order]
-        level /= seen.w.sum()
-        high, low = level > 1 - self.signal_like, level < self.background_like
-        return self.ratio.fit(seen[high & inside], seen[low], given_m=False, rng=rng)
+    def _tagged(self, seen: View, tag: Score) -> tuple[Mask, Mask]:
+        """Which events of the region, and which beside it, are among the highest by their tag."""
+        scores, w = tag(Events.concatenate([seen.sr, seen.sb])), np.concatenate([seen.sr.w, seen.sb.w])
+        order = np.argsort(-scores, kind="stable")
+        kept = np.zeros(len(scores), dtype=bool)
+        kept[order] = np.cumsum(w[order]) <= self.tagged * w.sum()
+        return kept[: len(seen.sr)], kept[len(seen.sr) :]
+
+    def _train(self, seen: View, region: Mask, beside: Mask, rng: Rng) -> Score:
+        """The ratio of tagged events in the region to those beside it."""
+        tagged = replace(seen, sr=seen.sr[region], sb=seen.sb[beside])
+        return self.ratio.fit(tagged.sr, Template.parse("sidebands").make(tagged, rng), given_m=False, rng=rng)
+
+
+def _view(view: View, columns: tuple[str, ...]) -> View:
+    return View(_object(view.sr, columns), _object(view.sb, columns), view.window)
 
 
 def _object(events: Events, columns: tuple[str, ...]) -> Events:
