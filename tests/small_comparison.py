@@ -14,7 +14,7 @@ from small_hunt import FIT_RANGE, Json, merged, write_events
 
 WINDOW = [3300.0, 3700.0]
 RATIO = {"kind": "boosted", "members": 2, "rounds": 30, "min_leaf": 20}
-TIMES = ("wall_s", "cpu_s", "max_rss_mb", "workers")
+TIMES = ("wall_s", "cpu_s", "max_rss_mb", "timing", "workers")
 
 
 def background(n: int, seed: int) -> dict[str, NDArray[Any]]:

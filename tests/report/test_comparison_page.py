@@ -32,7 +32,44 @@ def strength(value: float, gain: float) -> Json:
     curves = {"roc": {"eps_b": EPS_B.tolist(), **banded(eps_s)}, "sic": {"eps_s": EPS_S.tolist(), **banded(sic)}}
     figures = dict.fromkeys(("sic_max", "sic_at_eps_b_1e-3", "sic_at_eps_s_0.2", "auc"), band)
     ratio = dict.fromkeys(("sic_max", "sic_at_eps_b_1e-3", "sic_at_eps_s_0.2"), band)
-    return {**figures, "ratio": ratio, "flatness": {"0.01": flat, "0.001": flat}, "curves": curves if known else None}
+    flatness = {"flatness": {"0.01": flat, "0.001": flat}, "follows_m": False}
+    return {**figures, "ratio": ratio, **flatness, "curves": curves if known else None}
+
+
+def origin(mass: str = NASTY[1]) -> Json:
+    """What every result begins with."""
+    data = {"path": NASTY[0], "background": 9, "signal": 5, "sha256": "0f", "mass": mass, "features": ["a"]}
+    return {
+        "schema": 1,
+        "lamppost": "0.1.0",
+        "versions": {"numpy": "2.4.6"},
+        "seed": 1,
+        "data": {**data, "shift": 0.1, "shifted": ["a"]},
+        "window": {"lo": 3300.0, "hi": 3700.0, "reach": 400.0},
+        "warnings": ["mind the <gap>"],
+        "cpu_s": 12.5,
+    }
+
+
+def reached(names: tuple[str, ...]) -> Json:
+    """The first method sees everything, the last one nothing."""
+    method = {"kind": "weak", "cpu_s": 61.0}
+    points = [
+        {"events": n, "median": z, "band": [z, z - 0.5, z + 0.5], "z_global": [z, None], "z_local": [z + 1.0, 0.5]}
+        for n, z in ((2000, 5.0), (700, 3.5), (125, 1.0))
+    ]
+    known = {"reach": 612.4, "bound": None, "interval": [None, 880.0], "s_over_b": 0.00123, "sigma": 1.87}
+    methods = {name: {**method, **known, "points": points} for name in names}
+    bound = {"reach": None, "bound": "above 2000", "interval": None, "s_over_b": None, "sigma": None}
+    methods[names[-1]] = {**method, **bound, "points": points[1:]}
+    return {
+        **origin(),
+        "reach": {"events": [2000, 700, 125], "draws": 2, "z": 3.0, "background": 0.5},
+        "windows": [{"lo": 3300.0, "hi": 3700.0, "reach": 400.0}],
+        "draw": {"background": 460000, "background_region": 56412.4, "signal_in_region": 0.74},
+        "definitions": {"events": "signal < all"},
+        "methods": methods,
+    }
 
 
 def result(names: tuple[str, ...]) -> Json:
@@ -43,20 +80,13 @@ def result(names: tuple[str, ...]) -> Json:
     }
     same = np.eye(len(names)).tolist()
     return {
-        "schema": 1,
-        "lamppost": "0.1.0",
-        "seed": 1,
-        "data": {"path": NASTY[0], "background": 9, "signal": 5, "sha256": "0f", "mass": NASTY[1], "features": ["a"]},
-        "window": {"lo": 3300.0, "hi": 3700.0, "reach": 400.0},
-        "compare": {"draws": 10, "test": 0.3, "reference": 0.3, "shift": 0.1, "shifted": ["a"]},
+        **origin(),
+        "compare": {"draws": 10, "test": 0.3, "reference": 0.3, "shift": 0.1},
         "definitions": {"floor": 25, "sic": "a < b"},
         "reference_method": names[0],
         "methods": methods,
         "agreement": {s: dict.fromkeys(("background", "signal", "shared"), same) for s in STRENGTHS},
         "draws": [{"test": 1000, "test_signal": 50, "reference": 900}],
-        "warnings": ["mind the <gap>"],
-        "versions": {"numpy": "2.4.6"},
-        "cpu_s": 12.5,
     }
 
 
@@ -84,7 +114,7 @@ def test_nothing_is_fetched_and_nothing_runs(html: str) -> None:
 def test_every_figure_and_table_is_there(html: str) -> None:
     page = Page(html)
     assert page.tags.count("svg") == page.tags.count("figure") == 3 + 2 * 2  # none without signal
-    assert page.tags.count("table") == 1 + len(STRENGTHS) * 4
+    assert page.tags.count("table") == 1 + len(STRENGTHS) * 5
     text = page.text.replace("\N{NO-BREAK SPACE}", " ")
     assert "1.10 [0.99, 1.21]" in text  # cathode
     assert "0.5120 ± 0.0030" in text
@@ -99,9 +129,28 @@ def test_sculpting_is_marked(html: str) -> None:
     assert '<span class="alert">' not in html
     value = result(("idealised",))
     value["methods"]["idealised"]["s_over_b"]["0"]["flatness"]["0.01"]["p"][0] = 0.002
+    value["methods"]["idealised"]["s_over_b"]["0"]["follows_m"] = True
     with studio(None) as draw:
-        page = render_comparison(value, None, draw)
-    assert page.count('<span class="alert">0.002 !</span>') == 2  # of both kept fractions
+        html = render_comparison(value, None, None, draw)
+    assert html.count('<span class="alert">0.002 !</span>') == 2  # of both kept fractions
+    assert html.count('idealised <span class="badge alert">follows m</span>') == 2  # in both tables of that strength
+    assert "12.5 s" in html
+
+
+def test_reach_stands_beside_the_comparison_or_alone() -> None:
+    names = ("inclusive", NASTY[0], "cathode")
+    for compared, figures, tables in ((None, 1, 2), (result(("idealised",)), 1 + 3 + 2 * 2, 2 + 1 + 3 * 5)):
+        with studio(None) as draw:
+            html = render_comparison(compared, reached(names), None, draw)
+        page = Page(html)
+        assert page.tags.count("svg") == page.tags.count("figure") == figures
+        assert page.tags.count("table") == tables
+        assert {reference[1:] for reference in page.references} <= set(page.ids)
+        assert len(page.ids) == len(set(page.ids))
+        text = page.text.replace("\N{NO-BREAK SPACE}", " ")
+        for expected in ("612", "[–, 880]", "0.123%", "1.87", "above 2000", "700: 3.5", "mind the <gap>", NASTY[0]):
+            assert expected in text
+        assert html.count("<script") == 0
 
 
 def test_same_file_same_bytes(tmp_path: Path) -> None:

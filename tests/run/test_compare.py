@@ -17,8 +17,8 @@ from lamppost.config.comparison import load_comparison, parse_comparison
 from lamppost.core import Method, Rng, Score, View
 from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store
-from lamppost.run.compare.draws import load_sample
 from lamppost.run.compare.plan import plan
+from lamppost.run.samples import load
 from small_comparison import RATIO, background, compared, comparison, labelled, signal, timeless, write_comparison
 from small_hunt import Json, entries, write_events
 
@@ -183,7 +183,7 @@ def test_shifted_features_follow_the_mass(tmp_path: Path) -> None:
             tmp_path, methods={"best": None, "cwola": None}, compare={"strengths": [0.1], "draws": 1, **change}
         )
         compared(config, out)
-        found[name] = load_sample(Store(out / "artefacts"), plan(load_comparison(config)).samples.data)[0]
+        found[name] = load(Store(out / "artefacts"), plan(load_comparison(config)).samples.data).events
     m, x = found["none"].m, found["none"].x
     np.testing.assert_allclose(found["all"].x, x + 1e-3 * m[:, None], rtol=1e-5, atol=1e-5)
     np.testing.assert_array_equal(found["b"].x[:, 0], x[:, 0])
@@ -240,6 +240,17 @@ def test_features_are_decorrelated_as_in_a_hunt(tmp_path: Path, seen: list[View]
     mapped, raw = (np.corrcoef(view.sb.m, view.sb.x[:, 0])[0, 1] for view in seen)
     assert raw > 0.8
     assert abs(mapped) < 4 / np.sqrt(len(seen[0].sb))
+
+
+def test_who_follows_m_is_named(tmp_path: Path) -> None:
+    """A feature that is m, nearly, and no decorrelation: CWoLa finds the region, a random score does not."""
+    draws = {"strengths": [0.0], "draws": 2, "shift": 0.01, "test": 0.6, "reference": 0.1}
+    changes: Json = {"methods": {"best": None}, "scan": {"decorrelate": "none"}, "compare": draws}
+    methods = compared(write_comparison(tmp_path, **changes), tmp_path / "run")["methods"]
+    found = {name: method["s_over_b"]["0"] for name, method in methods.items()}
+    assert found["cwola"]["follows_m"]
+    assert found["cwola"]["flatness"]["0.01"]["p"][0] < 1e-4
+    assert not found["blind"]["follows_m"]
 
 
 FAULTS = {

@@ -239,3 +239,37 @@ def test_ctrl_c_is_held_back_and_not_lost() -> None:
 def test_other_threads_may_run_a_graph(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as thread:
         assert len(thread.submit(run, diamond(), tmp_path, lambda: process_pool(1)).result()) == 4
+
+
+def growing(store: Store, asked: list[list[str]]) -> Callable[[], list[Task]]:
+    """Tasks one at a time, as long as the sum so far is below 4; `asked` notes what was there each time."""
+
+    def then() -> list[Task]:
+        there = sorted(path.stem for path in store.folder.glob("sum*.json"))
+        asked.append(there)
+        if there and store.read_json(f"{there[-1]}.json") >= 4:
+            return []
+        return [task(f"sum{len(there)}.json", *(f"{name}.json" for name in there[-1:]))]
+
+    return then
+
+
+def test_what_comes_next_may_depend_on_what_came_out(tmp_path: Path) -> None:
+    store, asked, pools, reports = Store(tmp_path), list[list[str]](), Pools(), list[Report | None]()
+    run_graph([], store, pools, in_flight=2, finished=lambda _, r: reports.append(r), then=growing(store, asked))
+    assert [len(there) for there in asked] == [0, 1, 2, 3, 4]
+    assert store.read_json("sum3.json") == 4
+    assert len(pools.made) == 1  # workers that have imported and compiled are kept
+    assert all(reports)
+
+
+def test_what_comes_next_is_found_when_it_is_done(tmp_path: Path) -> None:
+    store, pools, found = Store(tmp_path), Pools(), list[Report | None]()
+    for number in range(3):
+        store.write_json(f"{number}.json", 1)
+    left = [[task("1.json")], [task("2.json", "1.json")], []]
+    run_graph(
+        [task("0.json")], store, pools, in_flight=2, finished=lambda _, r: found.append(r), then=lambda: left.pop(0)
+    )
+    assert found == [None] * 3
+    assert not pools.made

@@ -1,8 +1,9 @@
 """What a user calls: from collisions to features, from a configuration to a result and a report."""
 
-from lamppost.api.comparison import compare
-from lamppost.api.hunts import check, hunt, init, report
+from lamppost.api.comparison import compare, reach
+from lamppost.api.folders import report
+from lamppost.api.hunts import check, hunt, init
 from lamppost.api.particles import agreement, display, features, simulate
 from lamppost.api.spectra import fit
 
-__all__ = ["agreement", "check", "compare", "display", "features", "fit", "hunt", "init", "report", "simulate"]
+__all__ = ["agreement", "check", "compare", "display", "features", "fit", "hunt", "init", "reach", "report", "simulate"]

@@ -1,22 +1,22 @@
-"""From labelled events to a comparison of methods."""
+"""From labelled events to a comparison of methods, and to the smallest signal that they see."""
 
 import os
-from importlib.util import find_spec
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lamppost.config.comparison import Comparison, load_comparison, parse_comparison
-from lamppost.errors import ConfigError, LamppostError
-from lamppost.run import available_cores
+from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.config import Comparison, load_comparison, parse_comparison
+from lamppost.errors import ConfigError
 from lamppost.run.compare.comparison import run_comparison
+from lamppost.run.compare.reach import run_reach
 
-__all__ = ["compare"]
+__all__ = ["compare", "reach"]
 
 
 def compare(
-    config: "Comparison | str | os.PathLike[str] | dict[str, Any]",
-    out: "str | os.PathLike[str]",
+    config: Comparison | Source,
+    out: str | os.PathLike[str],
     *,
     shift: float | None = None,
     workers: int | None = None,
@@ -35,12 +35,9 @@ def compare(
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing or changed is done.
     shift
         c of the correlated set, x + c m for the features `compare.shifted`; default: what the configuration says.
-    workers
-        Processes; default: one per core. The result does not depend on it.
-    quiet
-        Show no progress on stderr.
-    pdf
-        Write the figures of the page as PDF as well.
+    workers, quiet, pdf
+        Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
+        page as PDF as well.
 
     Returns
     -------
@@ -51,34 +48,36 @@ def compare(
     LamppostError
         One line that names the file, column, window or parameter at fault.
     """
-    comparison = _comparison(config)
-    if shift is not None:
-        if not isfinite(shift):
-            msg = f"shift: expected a finite number, found {shift}"
-            raise ConfigError(msg)
-        changed = comparison.compare.model_copy(update={"shift": shift})
-        comparison = comparison.model_copy(update={"compare": changed})
-    if workers is not None and workers < 1:
-        msg = f"workers: expected at least 1, found {workers}"
-        raise ConfigError(msg)
-    folder = Path(out)
-    result = run_comparison(comparison, folder, workers=workers or available_cores(), quiet=quiet)
-    if find_spec("matplotlib") and find_spec("mplhep"):
-        _page(folder, pdf=pdf)
+    result = run_comparison(_comparison(config, shift), Path(out), workers=cores(workers), quiet=quiet)
+    show(Path(out), pdf=pdf)
     return result
 
 
-def _comparison(config: "Comparison | str | os.PathLike[str] | dict[str, Any]") -> Comparison:
-    if isinstance(config, Comparison):
-        return config
-    return parse_comparison(config) if isinstance(config, dict) else load_comparison(Path(config))
+def reach(
+    config: Comparison | Source,
+    out: str | os.PathLike[str],
+    *,
+    shift: float | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    pdf: bool = False,
+) -> dict[str, Any]:
+    """Run whole blind hunts in data with ever fewer injected events: how much signal does each method need?
+
+    The table `[reach]` says how many events and how many draws; all else is as in `compare`. Methods that see the truth
+    are left out, the fit to all events takes part. Returns the content of `reach.json`, which may stand beside
+    `compare.json` of the same configuration.
+    """
+    result = run_reach(_comparison(config, shift), Path(out), workers=cores(workers), quiet=quiet)
+    show(Path(out), pdf=pdf)
+    return result
 
 
-def _page(folder: Path, *, pdf: bool) -> None:
-    from lamppost.report.comparison import write_comparison
-
-    try:
-        write_comparison(folder, pdf=pdf)
-    except OSError as error:
-        msg = f"{error.filename or folder}: the page cannot be written: {error.strerror or error}"
-        raise LamppostError(msg) from None
+def _comparison(config: Comparison | Source, shift: float | None) -> Comparison:
+    comparison = setup_of(config, Comparison, load_comparison, parse_comparison)
+    if shift is None:
+        return comparison
+    if not isfinite(shift):
+        msg = f"shift: expected a finite number, found {shift}"
+        raise ConfigError(msg)
+    return comparison.model_copy(update={"compare": comparison.compare.model_copy(update={"shift": shift})})

@@ -2,22 +2,22 @@
 
 import os
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from lamppost.api.folders import Source, cores, setup_of, show
 from lamppost.config import Search, load, parse
-from lamppost.errors import ConfigError, LamppostError
+from lamppost.errors import ConfigError
 from lamppost.io import read
-from lamppost.run import available_cores, check_events, check_windows, run_hunt, spectrum_edges, write_file
+from lamppost.run import check_events, check_windows, run_hunt, write_file
 
-__all__ = ["check", "hunt", "init", "report"]
+__all__ = ["check", "hunt", "init"]
 
 SAMPLE = "lhco_like_sample.parquet"
 
 
 def hunt(
-    config: "Search | str | os.PathLike[str] | dict[str, Any]",
+    config: Search | Source,
     out: "str | os.PathLike[str]",
     *,
     workers: int | None = None,
@@ -34,12 +34,9 @@ def hunt(
         A TOML file, the table it would hold, or a `Search`.
     out
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing or changed is done.
-    workers
-        Processes; default: one per core. The result does not depend on it.
-    quiet
-        Show no progress on stderr.
-    pdf
-        Write the figures of the report as PDF as well.
+    workers, quiet, pdf
+        Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
+        report as PDF as well.
 
     Returns
     -------
@@ -50,32 +47,11 @@ def hunt(
     LamppostError
         One line that names the file, column, window or parameter at fault.
     """
-    search = _search(config)
-    if workers is not None and workers < 1:
-        msg = f"workers: expected at least 1, found {workers}"
-        raise ConfigError(msg)
+    search = setup_of(config, Search, load, parse)
     folder = Path(out)
-    result = run_hunt(search, folder, workers=workers or available_cores(), quiet=quiet)
-    if find_spec("matplotlib") and find_spec("mplhep"):
-        report(folder, pdf=pdf)
+    result = run_hunt(search, folder, workers=cores(workers), quiet=quiet)
+    show(folder, pdf=pdf)
     return result
-
-
-def _search(config: "Search | str | os.PathLike[str] | dict[str, Any]") -> Search:
-    if isinstance(config, Search):
-        return config
-    return parse(config) if isinstance(config, dict) else load(Path(config))
-
-
-def report(folder: "str | os.PathLike[str]", *, pdf: bool = False) -> Path:
-    """Write (again) the HTML report of a finished run folder, and its figures as PDF if asked for."""
-    from lamppost.report import write
-
-    try:
-        return write(Path(folder), pdf=pdf)
-    except OSError as error:
-        msg = f"{error.filename or folder}: the report cannot be written: {error.strerror or error}"
-        raise LamppostError(msg) from None
 
 
 def init(path: "str | os.PathLike[str]") -> tuple[Path, Path]:
@@ -125,6 +101,6 @@ def check(config: "str | os.PathLike[str]") -> dict[str, Any]:
             {"lo": x.lo, "hi": x.hi, "n_sr": float(w[x.inside(m)].sum()), "n_sb": float(w[x.beside(m)].sum())}
             for x in windows
         ],
-        "bins": len(spectrum_edges(search)) - 1,
+        "bins": len(search.fit.edges) - 1,
         "trainings": len(windows) * search.scan.folds * len(search.methods),
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from lamppost.cli.common import add_verb, json_option, say, work_options
 
-__all__ = ["add_verbs", "table"]
+__all__ = ["add_verbs", "reach_table", "table"]
 
 
 def add_verbs(verbs: Any) -> None:
@@ -17,6 +17,9 @@ def add_verbs(verbs: Any) -> None:
     compare = add_verb(verbs, "compare", "compare methods on labelled events with injected signal", _compare)
     compare.add_argument("config", type=Path, metavar="CONFIG.toml", help="a hunt's tables, and [compare]")
     compare.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; an earlier run goes on")
+    compare.add_argument(
+        "--reach", action="store_true", help="run whole blind hunts instead, and say how much signal they need"
+    )
     compare.add_argument("--shift", type=float, metavar="C", help="add C times the mass to the shifted features")
     compare.add_argument("--pdf", action="store_true", help="write every figure as PDF as well")
     work_options(compare)
@@ -24,9 +27,9 @@ def add_verbs(verbs: Any) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
-    from lamppost.api.comparison import compare
+    from lamppost.api import compare, reach
 
-    result = compare(
+    result = (reach if options.reach else compare)(
         options.config,
         options.out,
         shift=options.shift,
@@ -39,7 +42,7 @@ def _compare(options: argparse.Namespace) -> None:
     if options.json:
         say(json.dumps(result))
         return
-    for line in table(result):
+    for line in (reach_table if options.reach else table)(result):
         say(line)
     page = options.out / "comparison.html"
     say(f"took {result['wall_s']:.0f} s, {result['cpu_s']:.0f} CPU s, {result['max_rss_mb']} MB")
@@ -64,7 +67,7 @@ def _cells(method: Mapping[str, Any], strength: str) -> Iterator[str]:
     for figure in ("sic_max", "sic_at_eps_b_1e-3", "sic_at_eps_s_0.2"):
         yield _band(found[figure])
     yield _band(found["ratio"]["sic_max"])
-    yield f"{found['flatness']['0.01']['p'][0]:.2g}"
+    yield f"{found['flatness']['0.01']['p'][0]:.2g}{' follows m' if found['follows_m'] else ''}"
     yield "-" if method["closure_auc"] is None else f"{method['closure_auc']:.4f}"
     yield f"{method['cpu_s']:.1f}"
 
@@ -74,3 +77,18 @@ def _band(values: list[float] | None) -> str:
         return "-"
     median, low, high = values
     return f"{median:.2f} [{low:.2f}, {high:.2f}]"
+
+
+def reach_table(result: Mapping[str, Any]) -> Iterator[str]:
+    """The least signal that each method sees, and how each fared with every number of events."""
+    settings = result["reach"]
+    wide = max(len(name) for name in result["methods"]) + 2
+    yield f"events for median global Z = {settings['z']:g} [68 % interval], {settings['draws']} draws"
+    for name, method in result["methods"].items():
+        low, high = ("-" if end is None else f"{end:.0f}" for end in method["interval"] or (None, None))
+        least = method["bound"] or f"{method['reach']:.0f}"
+        share = (
+            "" if method["bound"] else f"S/B {100 * method['s_over_b']:.3g} %, {method['sigma']:.2f} sigma inclusive"
+        )
+        yield f"{name:{wide}}{least:>12} [{low}, {high}]  {share}"
+        yield f"{'':{wide}}Z: " + ", ".join(f"{one['events']}: {one['median']:.1f}" for one in method["points"])

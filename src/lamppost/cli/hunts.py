@@ -19,8 +19,8 @@ def add_verbs(verbs: Any) -> None:
     check = add_verb(verbs, "check", "read configuration and data, say what a hunt would do, run nothing", _check)
     check.add_argument("config", type=Path, metavar="CONFIG.toml", help="configuration of the hunt")
     json_option(check)
-    report = add_verb(verbs, "report", "write the HTML report of a finished run again", _report)
-    report.add_argument("folder", type=Path, metavar="DIR", help="run folder of a finished hunt")
+    report = add_verb(verbs, "report", "write the HTML page of a finished run again", _report)
+    report.add_argument("folder", type=Path, metavar="DIR", help="run folder of a finished hunt or comparison")
     report.add_argument("--pdf", action="store_true", help="write every figure as PDF as well")
 
 

@@ -1,7 +1,9 @@
 """What TOML files describe: a search, a comparison of methods, an extraction of features."""
 
 from lamppost.config.comparison import Comparison, load_comparison, parse_comparison
-from lamppost.config.search import Fit, Scan, Search, load, parse
+from lamppost.config.search import Search, load, parse
+from lamppost.config.setup import Setup, with_roots
+from lamppost.config.tables import Fit, Scan
 from lamppost.config.toml import read_toml, rooted
 
 __all__ = [
@@ -9,10 +11,12 @@ __all__ = [
     "Fit",
     "Scan",
     "Search",
+    "Setup",
     "load",
     "load_comparison",
     "parse",
     "parse_comparison",
     "read_toml",
     "rooted",
+    "with_roots",
 ]

@@ -3,18 +3,17 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from lamppost.config.samples import Samples, rooted_samples
-from lamppost.config.search import Fit, Scan, named_methods
-from lamppost.config.toml import read_toml, rooted
-from lamppost.core import Method, Window
+from lamppost.config.search import Search
+from lamppost.config.setup import Setup, loaded, parsed
+from lamppost.config.tables import Regions
+from lamppost.core import Window
 from lamppost.errors import ConfigError
-from lamppost.io import Data
 from lamppost.search import windows
-from lamppost.spec import Spec, explain
+from lamppost.spec import Spec
 
-__all__ = ["Compare", "Comparison", "load_comparison", "parse_comparison"]
+__all__ = ["Compare", "Comparison", "Reach", "load_comparison", "parse_comparison"]
 
 
 class Compare(Spec):
@@ -53,23 +52,37 @@ class Compare(Spec):
         return self
 
 
-class Comparison(Spec):
-    """A labelled comparison of methods: one TOML file. Of `[scan]` only window, sidebands and decorrelation matter."""
+class Reach(Spec):
+    """`[reach]`: whole blind hunts, each as `lamppost hunt` would run it, for a falling number of injected events."""
 
-    seed: int = Field(1, ge=0, lt=2**63, description="every random stream derives from it")
-    data: Data = Field(description="what to read; `label` tells signal from background")
-    scan: Scan = Field(description="the window")
-    methods: dict[str, Annotated[SerializeAsAny[Method], BeforeValidator(Method.parse)]] = Field(
-        default_factory=lambda: {"weak": Method.parse("weak")}, min_length=1, description="anomaly methods by name"
+    events: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+        (2000, 1400, 1000, 700, 500, 350, 250, 180, 125),
+        min_length=2,
+        description="signal events of any mass injected into the data of a hunt; the largest number comes first",
     )
-    fit: Fit = Field(description="the range of m, and the smooth model that masses in the region are drawn from")
-    samples: Samples = Field(default_factory=Samples, description="simulated samples that methods may see")
-    compare: Compare = Field(default_factory=Compare, description="injections, draws, parts")
+    draws: int = Field(5, ge=1, le=1000, description="hunts for each number, each in data of its own draw")
+    z: float = Field(3.0, gt=0, description="median global Z that is to be reached")
+    background: float = Field(
+        0.5, gt=0, le=1, description="part of the labelled background that the data of a draw hold"
+    )
+    windows: Regions | None = Field(
+        None, description="windows of these hunts, as in `[scan]`; default: those of `[scan]`"
+    )
 
-    @model_validator(mode="before")
+    @field_validator("events")
     @classmethod
-    def _one_or_several_methods(cls, table: Any) -> Any:
-        return named_methods(table) if isinstance(table, dict) else table
+    def _falling(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(sorted(set(value), reverse=True))
+
+
+class Comparison(Setup):
+    """A labelled comparison of methods: one TOML file.
+
+    Of `[scan]` only window, sidebands and decorrelation matter to it; the hunts of `[reach]` use all.
+    """
+
+    compare: Compare = Field(default_factory=Compare, description="injections, draws, parts")
+    reach: Reach = Field(default_factory=Reach, description="hunts that tell the smallest signal they see")
 
     @model_validator(mode="after")
     def _labelled(self) -> "Comparison":
@@ -100,36 +113,32 @@ class Comparison(Spec):
             return ()
         return self.compare.shifted or self.data.names[:2]
 
-    def decorrelated(self, method: Method) -> bool:
-        """Whether this method sees decorrelated features, as in a hunt."""
-        return method.decorrelate if self.scan.decorrelate is None else self.scan.decorrelate == "quantile"
+    def check_windows(self) -> None:
+        """Look at every window once: ConfigError if one of them does not fit."""
+        _ = self.window
+        windows(self.reach.windows or [], self.scan.sidebands, self.fit.range, "reach.windows")
 
-    def sample(self, paths: str | list[str]) -> Data:
-        """How a simulated sample is read: as the data are, but for the label."""
-        return self.data.model_copy(update={"path": paths, "label": None})
+    def hunt(self) -> Search:
+        """The blind hunt that `reach` repeats, by all methods but those that see the truth.
+
+        Raises
+        ------
+        ConfigError
+            If no method is left.
+        """
+        methods = {name: method for name, method in self.methods.items() if not method.needs_truth}
+        if not methods:
+            msg = f"methods: {', '.join(self.methods)}: all see the truth, expected one that a hunt can use"
+            raise ConfigError(msg)
+        scan = self.scan.model_copy(update={"windows": self.reach.windows or self.scan.windows, "validation": None})
+        return Search(seed=self.seed, data=self.data, scan=scan, methods=methods, fit=self.fit, samples=self.samples)
 
 
 def parse_comparison(table: dict[str, Any], where: str = "configuration") -> Comparison:
-    """The comparison that a table describes.
-
-    Raises
-    ------
-    ConfigError
-        One line that names the key, what was expected and what was found.
-    """
-    try:
-        comparison = Comparison.model_validate(table)
-        _ = comparison.window
-    except ValidationError as error:
-        msg = f"{where}: {explain(error)}"
-        raise ConfigError(msg) from None
-    except ConfigError as error:
-        msg = f"{where}: {error}"
-        raise ConfigError(msg) from None
-    return comparison
+    """The comparison that a table describes; ConfigError, one line, if it describes none."""
+    return parsed(Comparison, table, where)
 
 
 def load_comparison(path: Path) -> Comparison:
     """Read and check a TOML file; relative paths are relative to its folder."""
-    folder = path.resolve().parent
-    return parse_comparison(rooted_samples(rooted(read_toml(path), folder), folder), str(path))
+    return loaded(Comparison, path)

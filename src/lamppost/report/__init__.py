@@ -1,5 +1,22 @@
-"""The report of a hunt: one self-contained HTML page, and the same figures as PDF on request."""
+"""The page of a hunt or a comparison: one self-contained HTML file, and the same figures as PDF on request."""
 
-from lamppost.report.folder import write
+from pathlib import Path
+
+from lamppost.report.comparison import write_comparison
+from lamppost.report.folder import write_hunt
 
 __all__ = ["write"]
+
+
+def write(folder: Path, *, pdf: bool = False) -> Path:
+    """Write the page of a run folder, whichever sort of run it was; return its path.
+
+    Raises
+    ------
+    LamppostError
+        If matplotlib or mplhep (the extra `report`) is not installed.
+    DataError
+        If there is no result, or a file does not hold the JSON it should.
+    """
+    compared = any((folder / name).exists() for name in ("compare.json", "reach.json"))
+    return write_comparison(folder, pdf=pdf) if compared else write_hunt(folder, pdf=pdf)

@@ -8,7 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from lamppost.report.drawing import Draw
-from lamppost.report.text import escape, known, number
+from lamppost.report.text import captioned, escape, known, number
 
 __all__ = ["Hunt", "Part", "chosen", "facts", "figure", "span"]
 
@@ -116,6 +116,4 @@ def figure(
         return (
             f'<p class="note">No figure “{escape(title)}”: details.json has no {escape(", ".join(missing))} for it.</p>'
         )
-    svg = hunt.draw(key, title, make())
-    style = ' class="wide"' if wide else ""
-    return f"<figure{style}>{svg}<figcaption><strong>{escape(title)}</strong>{escape(caption)}</figcaption></figure>"
+    return captioned(hunt.draw(key, title, make()), title, caption, wide=wide)

@@ -12,9 +12,10 @@ from matplotlib.ticker import NullFormatter
 from lamppost.report.canvas import array, frame, log_axis, plain
 from lamppost.report.plots import GREY, colours
 
-__all__ = ["against_strength", "roc", "sic"]
+__all__ = ["against_events", "against_strength", "roc", "sic"]
 
 _SIZE = (460.0, 400.0)
+_WIDE = (940.0, 400.0)
 _LEGEND = 14.0
 _LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)))
 
@@ -36,14 +37,14 @@ def styles(names: list[str]) -> dict[str, Style]:
     return dict(zip(names, cycle(pairs), strict=False))
 
 
-def _frame(n: int) -> tuple[Figure, Axes]:
-    """Axes with room above for a legend of n entries in three columns."""
-    return frame(_SIZE, top=14.0 + _LEGEND * -(-n // 3))
+def _frame(n: int, size: tuple[float, float] = _SIZE, columns: int = 3) -> tuple[Figure, Axes]:
+    """Axes with room above for a legend of n entries."""
+    return frame(size, top=14.0 + _LEGEND * -(-n // columns))
 
 
-def _legend(axes: Axes) -> None:
+def _legend(axes: Axes, columns: int = 3) -> None:
     if axes.get_legend_handles_labels()[1]:
-        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.995), ncols=3, borderpad=0.2, columnspacing=1.2)
+        axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.995), ncols=columns, borderpad=0.2, columnspacing=1.2)
 
 
 def _curves(methods: Methods, strength: str, name: str) -> Iterator[tuple[str, Style, Mapping[str, Any]]]:
@@ -108,6 +109,28 @@ def against_strength(methods: Methods, name: str, label: str) -> Figure:
     axes.set_xlabel("S / B in the signal region [%]")
     axes.set_ylabel(label)
     _legend(axes)
+    return figure
+
+
+def against_events(methods: Methods, z: float) -> Figure:
+    """Global Z against the number of injected events, medians with their 68 % bands, and what is to be reached."""
+    look = styles(list(methods))
+    figure, axes = _frame(len(methods), _WIDE, columns=6)
+    top = 1.3 * z
+    for method, found in methods.items():
+        points = found["points"]
+        curve = {which: [one["band"][i] for one in points] for i, which in enumerate(("median", "low", "high"))}
+        events = array([one["events"] for one in points])
+        top = max(top, *_band(axes, events, curve, method, look[method], marker="o"))
+    axes.axhline(z, color=GREY, lw=0.8, ls=":")
+    axes.set_xscale("log")
+    tried = sorted({one["events"] for found in methods.values() for one in found["points"]})
+    axes.set_xticks(tried, [f"{n:g}" for n in tried])
+    axes.set_xticks([], minor=True)
+    axes.set_ylim(0.0, 1.08 * top)
+    axes.set_xlabel("injected signal events")
+    axes.set_ylabel("global Z")
+    _legend(axes, columns=6)
     return figure
 
 

@@ -1,9 +1,10 @@
-"""From the folder of a hunt to `report.html`: a pure function of the files in it, the same bytes every time."""
+"""From a run folder to its page: a pure function of the files in it, the same bytes every time."""
 
 import json
 import os
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 from lamppost.errors import DataError, LamppostError
 
 if TYPE_CHECKING:
+    from lamppost.report.drawing import Draw
     from lamppost.report.event import Display
 
-__all__ = ["write"]
+__all__ = ["config_of", "drawing", "read_json", "replace_file", "write_hunt"]
 
 
-def write(folder: Path, *, pdf: bool = False) -> Path:
+def write_hunt(folder: Path, *, pdf: bool = False) -> Path:
     """Write `folder/report.html` from `result.json`, `details.json` and `config.toml`; return its path.
 
     Only `result.json` must be there: what else is missing leaves a note in the page. With `pdf` every figure is
@@ -29,25 +31,36 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
     DataError
         If `result.json` is missing, or a file does not hold the JSON it should.
     """
-    folder = Path(folder)
     result = read_json(folder / "result.json")
     if result is None:
-        msg = f"{folder / 'result.json'}: no such file, expected the folder of a hunt"
+        msg = f"{folder / 'result.json'}: no such file, expected the folder of a hunt or a comparison"
         raise DataError(msg)
-    details = read_json(folder / "details.json") or {}
+    details, text = read_json(folder / "details.json") or {}, config_of(folder)
+    with drawing(folder, pdf=pdf) as draw:
+        from lamppost.report.page import render
+
+        page = render(result, details, text, draw, partial(_events_of, result, text, folder))
+    return replace_file(folder / "report.html", page)
+
+
+def config_of(folder: Path) -> str | None:
+    """The configuration that stands beside a result, None if there is none."""
     config = folder / "config.toml"
-    text = config.read_text(encoding="utf-8", errors="replace") if config.exists() else None
+    return config.read_text(encoding="utf-8", errors="replace") if config.exists() else None
+
+
+@contextmanager
+def drawing(folder: Path, *, pdf: bool) -> "Iterator[Draw]":
+    """What turns figures into SVG, with `pdf` into files as well; LamppostError if matplotlib is not installed."""
     try:
         from lamppost.report.drawing import studio
-        from lamppost.report.page import render
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in ("matplotlib", "mplhep"):
             raise
         msg = f'a report needs {error.name}: pip install "lamppost[report]"'
         raise LamppostError(msg) from None
     with studio(folder / "figures" if pdf else None) as draw:
-        page = render(result, details, text, draw, partial(_events_of, result, text, folder))
-    return replace_file(folder / "report.html", page)
+        yield draw
 
 
 def _events_of(

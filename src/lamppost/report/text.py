@@ -5,7 +5,18 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeGuard
 
-__all__ = ["count", "escape", "known", "number", "percent", "plus_minus", "probability", "superscript", "table"]
+__all__ = [
+    "captioned",
+    "count",
+    "escape",
+    "known",
+    "number",
+    "percent",
+    "plus_minus",
+    "probability",
+    "superscript",
+    "table",
+]
 
 _SUPERSCRIPTS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # not allowed in HTML, whatever a column is called
@@ -74,3 +85,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], *, classes: Sequen
     return (
         f'<div class="scroll"><table>{title}<thead><tr>{top}</tr></thead><tbody>{"".join(body)}</tbody></table></div>'
     )
+
+
+def captioned(svg: str, title: str, caption: str, *, wide: bool = False) -> str:
+    """A figure with its title and its caption, both plain text."""
+    style = ' class="wide"' if wide else ""
+    return f"<figure{style}>{svg}<figcaption><strong>{escape(title)}</strong>{escape(caption)}</figcaption></figure>"

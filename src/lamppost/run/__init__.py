@@ -3,8 +3,7 @@
 from lamppost.run.artefacts import write_file
 from lamppost.run.graph import TaskCrash
 from lamppost.run.hunt import run_hunt
-from lamppost.run.plan import spectrum_edges
-from lamppost.run.tasks import check_events, check_windows
+from lamppost.run.samples import check_events, check_windows
 from lamppost.run.worker import InlineExecutor, available_cores, process_pool
 
 __all__ = [
@@ -15,6 +14,5 @@ __all__ = [
     "check_windows",
     "process_pool",
     "run_hunt",
-    "spectrum_edges",
     "write_file",
 ]

@@ -9,11 +9,12 @@ from lamppost import __version__
 from lamppost.config import Search
 from lamppost.run.artefacts import Store, not_written, provenance
 from lamppost.run.plan import Looked, Plan
-from lamppost.run.tasks import load_events, merged_scores
+from lamppost.run.samples import load
+from lamppost.run.tasks import merged_scores
 from lamppost.search import Predictability
 from lamppost.stats import z_from_p
 
-__all__ = ["result_of", "write_scores"]
+__all__ = ["SCULPTED", "claim_of", "result_of", "row_of", "write_scores"]
 
 SCULPTED = 0.001
 """A window whose kept fraction is flat in m with a smaller p than this, divided by the number of windows, is named."""
@@ -21,9 +22,9 @@ SCULPTED = 0.001
 
 def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any], dict[str, Any]]:
     """The content of `result.json` (times apart) and of `details.json`."""
-    events, _, about = load_events(store, plan.events)
-    measured = [store.read_json(looked.measured) for looked in plan.claims]
-    rows = [_with_mass_r2(found["row"], looked, store) for found, looked in zip(measured, plan.claims, strict=True)]
+    stored = load(store, plan.events)
+    about = stored.about
+    rows = [row_of(looked, store) for looked in plan.claims]
     controls = [store.read_json(looked.measured) for looked in plan.controls]
     inclusive = store.read_json(plan.inclusive)
     validation = [row for looked in plan.validations for row in store.read_json(looked.measured)["rows"]]
@@ -34,7 +35,7 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "seed": search.seed,
         "data": {
             "path": paths if isinstance(paths, str) else ", ".join(paths),
-            "events": len(events),
+            "events": len(stored.events),
             "rows": about["n_rows"],
             "dropped": about["n_dropped"],
             "sha256": plan.sha256,
@@ -45,7 +46,7 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "validation": validation,
         "inclusive": inclusive["row"],
         "control": _global([found["row"] for found in controls]),
-        **_claim(rows),
+        **claim_of(rows),
         "warnings": [
             *warnings(rows, validation, about["n_dropped"], inclusive["row"]),
             *_cut_sidebands(search, plan),
@@ -56,14 +57,16 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
     details = {
         "mass": search.data.mass,
         "fit_range": list(search.fit.range),
-        "windows": [found["details"] for found in measured],
+        "windows": [store.read_json(looked.measured)["details"] for looked in plan.claims],
         "inclusive": inclusive["details"],
         "control": _joined_scan([found["details"] for found in controls]),
     }
     return result, details
 
 
-def _with_mass_r2(row: dict[str, Any], looked: Looked, store: Store) -> dict[str, Any]:
+def row_of(looked: Looked, store: Store) -> dict[str, Any]:
+    """The numbers of a window as a method saw it, and whether a claim can be made there."""
+    row: dict[str, Any] = store.read_json(looked.measured)["row"]
     if looked.mass is None:
         return {**row, "mass_r2": 0.0, "mass_r2_raw": 0.0, "mass_warned": False, "claim": True}
     found = Predictability(**store.read_json(looked.mass))
@@ -84,7 +87,8 @@ def _global(rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _claim(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def claim_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The global p-value over these windows; none if the features determine m in one of them."""
     found = _global(rows)
     claim = {name: found[name] for name in ("p_global", "z_global", "p_global_method", "best_window")}
     if not all(row["claim"] for row in rows):
@@ -163,14 +167,15 @@ def write_scores(path: Path, plan: Plan, store: Store) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    events, index, _ = load_events(store, plan.events)
+    stored = load(store, plan.events)
+    index = stored.index
     order = np.argsort(index, kind="stable")  # as in the input
     schema = pa.schema([("event", pa.int64()), ("window", pa.int32()), ("score", pa.float64())])
     part = path.with_name(f".{path.name}.part")
     try:
         with pq.ParquetWriter(part, schema, compression="zstd", use_dictionary=["window"]) as writer:
             for number, looked in enumerate(plan.claims):
-                score = merged_scores(store, looked.parts, events.id)[order]
+                score = merged_scores(store, looked.parts, stored.events.id)[order]
                 columns = [pa.array(index[order]), pa.array(np.full(len(index), number, np.int32)), pa.array(score)]
                 writer.write_table(pa.Table.from_arrays(columns, schema=schema))
         part.replace(path)

@@ -9,7 +9,7 @@ from typing import Any
 from lamppost.run.artefacts import Store, remove_parts
 from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute, one_thread_each
 
-__all__ = ["Task", "TaskCrash", "run_graph"]
+__all__ = ["Task", "TaskCrash", "Then", "nothing_more", "run_graph"]
 
 _ATTEMPTS = 3
 
@@ -24,6 +24,15 @@ class Task:
     function: TaskFunction
     arguments: Mapping[str, Any]
     needs: tuple[str, ...] = ()
+
+
+Then = Callable[[], Sequence[Task]]
+"""What to do once everything before it is done, as what came out says; nothing at the end."""
+
+
+def nothing_more() -> Sequence[Task]:
+    """The end of a graph that is known from the start."""
+    return ()
 
 
 class TaskCrash(Exception):
@@ -46,8 +55,9 @@ def run_graph(
     *,
     in_flight: int,
     finished: Callable[[Task, Report | None], None],
+    then: Then = nothing_more,
 ) -> None:
-    """Run all tasks whose artefact is not there yet.
+    """Run all tasks whose artefact is not there yet, then those that `then()` returns, until it returns none.
 
     `finished(task, report)` is called for every task, with None where the artefact of an earlier run was found. At
     most `in_flight` tasks are submitted at a time, so that a broken pool loses little. A task lost with its worker is
@@ -61,18 +71,12 @@ def run_graph(
         If a task failed in another way, or was lost three times.
     """
     state = _State()
-    waiting = []
-    for task in tasks:
-        if store.intact(task.key):
-            state.done.add(task.key)
-            finished(task, None)
-        else:
-            waiting.append(task)
+    waiting = _missing(tasks or then(), store, state, finished, then)
     if not waiting:
         return
     executor = make_executor()
     try:
-        while waiting or state.running:
+        while waiting or state.running or (waiting := _missing(then(), store, state, finished, then)):
             for task in [t for t in waiting if state.done.issuperset(t.needs)][: in_flight - len(state.running)]:
                 waiting.remove(task)
                 state.running[_submit(executor, store, task)] = task
@@ -90,6 +94,28 @@ def run_graph(
         stop(executor)
         raise
     executor.shutdown()
+
+
+def _missing(
+    tasks: Sequence[Task],
+    store: Store,
+    state: _State,
+    finished: Callable[[Task, Report | None], None],
+    then: Then,
+) -> list[Task]:
+    """The tasks whose artefact is not there; if it is there of all, those that come then."""
+    waiting: list[Task] = []
+    while tasks and not waiting:
+        for task in tasks:
+            if task.key in state.done:
+                continue
+            if store.intact(task.key):
+                state.done.add(task.key)
+                finished(task, None)
+            else:
+                waiting.append(task)
+        tasks = () if waiting else then()
+    return waiting
 
 
 def stop(executor: Executor) -> None:

@@ -6,16 +6,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lamppost.config import Fit
 from lamppost.core import Array, Events, Window
+from lamppost.errors import FitError
 from lamppost.run.artefacts import Store
-from lamppost.run.tasks import load_events, merged_scores, plain
+from lamppost.run.samples import load
+from lamppost.run.tasks import merged_scores, plain
+from lamppost.run.worker import TaskFunction
 from lamppost.search import Flatness, kept_fraction_flatness, seed_of
-from lamppost.stats import Background, ScanResult, Signal, Spectrum, fit_background, joint_scan, mass_grid
+from lamppost.stats import ScanResult, Signal, Spectrum, fit_background, joint_scan, mass_grid
 
-__all__ = ["measure_inclusive", "measure_window", "validate_window"]
+__all__ = ["attempt", "measure_inclusive", "measure_window", "validate_window"]
 
 _TOP = 20
 _FLATNESS_BINS = 12
+
+
+def attempt(store: Store, key: str, *, function: TaskFunction, **arguments: Any) -> None:
+    """Do it; where a fit fails, store why instead: {"failed": ...}. One hunt of hundreds must not end them all."""
+    try:
+        function(store, key, **arguments)
+    except FitError as error:
+        store.write_json(key, {"failed": str(error)})
 
 
 def measure_window(
@@ -26,28 +38,26 @@ def measure_window(
     parts: tuple[str, ...],
     window: Window,
     efficiencies: tuple[float, ...],
-    edges: Array,
-    function: Background,
-    n_parameters: int | None,
-    signal: Signal,
-    toys: int,
+    fit: Fit,
     seed: int,
     name: str,
 ) -> None:
     """Cut, test for sculpting, fit the kept spectrum and calibrate the largest excess in the window by toys."""
-    everything, index, _ = load_events(store, events)
+    stored = load(store, events)
+    everything = stored.events
     scores = merged_scores(store, parts, everything.id)
     kept = [scores >= -np.log10(efficiency) for efficiency in efficiencies]
+    edges = fit.edges
     spectra = [Spectrum.from_masses(everything.m[k], edges, everything.w[k]) for k in kept]
     region = (window.lo, window.hi)
     joint = joint_scan(
         spectra,
-        background=function,
-        signal=signal,
-        n_parameters=n_parameters,
-        at_least=inclusive_order(everything, edges, function) if n_parameters is None else None,
+        background=fit.function,
+        signal=fit.signal,
+        n_parameters=fit.n_parameters,
+        at_least=inclusive_order(everything, fit) if fit.n_parameters is None else None,
         window=region,
-        toys=toys,
+        toys=fit.toys,
         seed=seed_of(seed, "toys", name, window.lo, window.hi, window.reach),
     )
     flat = [sculpting(everything, k, window, across=False) for k in kept]
@@ -89,11 +99,11 @@ def measure_window(
         "method": name,
         "scores": score_distribution(scores, everything, window, efficiencies),
         "efficiencies": [
-            {"efficiency": e, **curves(r, edges, signal), "sculpting": flatness(f)}
+            {"efficiency": e, **curves(r, edges, fit.signal), "sculpting": flatness(f)}
             for e, r, f in zip(efficiencies, joint.results, flat, strict=True)
         ],
         "features": features(everything, window, kept[joint.best]),
-        "top_events": top_events(everything, index, scores, window),
+        "top_events": top_events(everything, stored.index, scores, window),
     }
     store.write_json(key, {"row": {**row, "efficiencies": scanned}, "details": details})
 
@@ -104,24 +114,20 @@ def measure_inclusive(
     *,
     events: str,
     region: tuple[float, float],
-    edges: Array,
-    function: Background,
-    n_parameters: int | None,
-    signal: Signal,
-    toys: int,
+    fit: Fit,
     seed: int,
 ) -> None:
     """The same fit to all events, nothing selected: what a search without a score would see over all windows."""
-    everything, _, _ = load_events(store, events)
-    spectrum = Spectrum.from_masses(everything.m, edges, everything.w)
+    everything = load(store, events).events
+    spectrum = Spectrum.from_masses(everything.m, fit.edges, everything.w)
     joint = joint_scan(
         [spectrum],
-        background=function,
-        signal=signal,
-        n_parameters=n_parameters,
+        background=fit.function,
+        signal=fit.signal,
+        n_parameters=fit.n_parameters,
         # nothing is masked where the order is chosen: without all windows at once no order could be told from another
-        masses=mass_grid(spectrum, signal, region),
-        toys=toys,
+        masses=mass_grid(spectrum, fit.signal, region),
+        toys=fit.toys,
         seed=seed_of(seed, "toys", "inclusive", *region),
     )
     best = joint.results[0]
@@ -133,16 +139,16 @@ def measure_inclusive(
         "z_global": joint.z_global,
         "p_global_method": joint.p_global_method,
     }
-    store.write_json(key, {"row": row, "details": curves(best, edges, signal)})
+    store.write_json(key, {"row": row, "details": curves(best, fit.edges, fit.signal)})
 
 
-def inclusive_order(events: Events, edges: Array, function: Background) -> int:
+def inclusive_order(events: Events, fit: Fit) -> int:
     """The number of parameters that the spectrum of all events needs, by F-test.
 
     The kept events have the same shape, but a hundred times fewer of them cannot tell: an F-test on them alone picks
     too stiff a function, and what it cannot follow looks like a signal.
     """
-    return fit_background(Spectrum.from_masses(events.m, edges, events.w), function).n_parameters
+    return fit_background(Spectrum.from_masses(events.m, fit.edges, events.w), fit.function).n_parameters
 
 
 def validate_window(
@@ -156,7 +162,7 @@ def validate_window(
     name: str,
 ) -> None:
     """A window without a claim: is the kept fraction flat across the region itself, too?"""
-    everything, _, _ = load_events(store, events)
+    everything = load(store, events).events
     scores = merged_scores(store, parts, everything.id)
     rows = []
     for efficiency in efficiencies:

@@ -5,7 +5,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -15,10 +15,10 @@ from lamppost.run.artefacts import not_written
 from lamppost.run.graph import Task
 from lamppost.run.worker import Report
 
-__all__ = ["Progress"]
+__all__ = ["Progress", "spent"]
 
 # What a task of each stage costs relative to the others until the run's own tasks tell: for the first ETA only
-_COST = {"read": 1.0, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0}
+_COST = {"read": 1.0, "draw": 0.1, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0}
 
 
 class Progress:
@@ -76,6 +76,12 @@ class Progress:
             self.event("done", key=task.key, stage=task.stage, label=task.label, **facts)
         self._tell(task.label)
 
+    def dropped(self, tasks: Iterable[Task]) -> None:
+        """Tasks that will not be run after all."""
+        for task in tasks:
+            self._total -= self._cost[task.key]
+            self._cost[task.key] = 0.0  # it may still be run for something else
+
     def _tell(self, label: str) -> None:
         done = self._reused + self._made
         left = self._total - done
@@ -94,3 +100,9 @@ def _clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours:d}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:d}:{rest:02d}"
+
+
+def spent(log: Path) -> dict[str, float]:
+    """CPU seconds of every task that the log of a run knows, of all its starts, by key."""
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    return {one["key"]: one["cpu_s"] for one in map(json.loads, lines) if one["event"] == "done"}

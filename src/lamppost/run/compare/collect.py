@@ -6,43 +6,32 @@ from typing import Any
 import numpy as np
 
 from lamppost import __version__
-from lamppost.config.comparison import Comparison
+from lamppost.config import Comparison
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.compare.agreement import rank_correlations, shared
-from lamppost.run.compare.draws import load_sample
+from lamppost.run.compare.draws import classes
 from lamppost.run.compare.figures import EPS_B, EPS_S, FIGURES, FLOOR
 from lamppost.run.compare.plan import Plan
 from lamppost.run.compare.tasks import KEPT
+from lamppost.run.samples import Stored, load
 
-__all__ = ["band", "result_of", "strength_key"]
+__all__ = ["band", "header", "result_of", "strength_key"]
 
 Json = dict[str, Any]
 SHARED = 0.01
 """Part of the test background whose overlap between methods is quoted."""
+FOLLOWS = 0.01
+"""A method follows m if the median p-value of a flat kept fraction is smaller than this."""
 
 
 def result_of(comparison: Comparison, plan: Plan, store: Store) -> Json:
     """The content of `compare.json`, times of the run apart."""
-    events, label, about = load_sample(store, plan.samples.data)
     against = reference_method(comparison)
     found = {key: store.read_arrays(name)[1] for key, name in plan.scored.items()}
     counts = store.read_json(plan.checked)
-    paths, window, settings = comparison.data.path, comparison.window, comparison.compare
+    settings = comparison.compare
     return {
-        "schema": 1,
-        "lamppost": __version__,
-        "seed": comparison.seed,
-        "data": {
-            "path": paths if isinstance(paths, str) else ", ".join(paths),
-            "background": int((label == 0).sum()),
-            "signal": int((label == 1).sum()),
-            "rows": about["n_rows"],
-            "dropped": about["n_dropped"],
-            "sha256": plan.sha256,
-            "mass": comparison.data.mass,
-            "features": list(events.names),
-        },
-        "window": {"lo": window.lo, "hi": window.hi, "reach": window.reach},
+        **header(comparison, load(store, plan.samples.data), plan.sha256),
         "compare": {**settings.model_dump(mode="json"), "shifted": list(comparison.shifted)},
         "definitions": _definitions(),
         "reference_method": against,
@@ -50,7 +39,31 @@ def result_of(comparison: Comparison, plan: Plan, store: Store) -> Json:
         "agreement": {strength_key(s): _agreement(comparison, plan, store, s) for s in settings.strengths},
         "draws": counts,
         "warnings": _warnings(counts),
+    }
+
+
+def header(comparison: Comparison, stored: Stored, sha256: str) -> Json:
+    """What every result of labelled events begins with: where it comes from."""
+    paths, window = comparison.data.path, comparison.window
+    _, label = classes(stored)
+    return {
+        "schema": 1,
+        "lamppost": __version__,
         "versions": provenance(),
+        "seed": comparison.seed,
+        "data": {
+            "path": paths if isinstance(paths, str) else ", ".join(paths),
+            "background": int((label == 0).sum()),
+            "signal": int((label == 1).sum()),
+            "rows": stored.about["n_rows"],
+            "dropped": stored.about["n_dropped"],
+            "sha256": sha256,
+            "mass": comparison.data.mass,
+            "features": list(stored.events.names),
+            "shift": comparison.compare.shift,
+            "shifted": list(comparison.shifted),
+        },
+        "window": {"lo": window.lo, "hi": window.hi, "reach": window.reach},
     }
 
 
@@ -85,6 +98,7 @@ def _definitions() -> Json:
         "ratio": "over the same figure of reference_method in the same draw",
         "flatness": f"p-value and chi2 of a kept fraction that does not depend on m, and kept fraction in the region "
         f"over that beside it: test background of region and sidebands, {kept} kept",
+        "follows_m": f"whether the median p-value of flatness is below {FOLLOWS:g}: the cut sculpts the spectrum of m",
         "closure_auc": "median AUC of boosted trees, expected against true background of the region",
         "cpu_s": "median processor time of one fit",
         "shared": f"common part of the {100 * SHARED:g} % of test background in the region with the highest scores",
@@ -117,19 +131,19 @@ def _method(
 def _strength(mine: Sequence[Json], reference: Sequence[Json]) -> Json:
     values = {name: _each(mine, name) for name in (*FIGURES, "eps_b_at_max")}
     ratios = {name: _ratios(values[name], _each(reference, name)) for name in FIGURES if name != "auc"}
+    flatness = {f"{part:g}": _flatness([about["flatness"][f"{part:g}"] for about in mine]) for part in KEPT}
     return {
         **{name: band(values[name]) for name in FIGURES},
         "ratio": {name: band(each) for name, each in ratios.items()},
-        "flatness": {
-            f"{part:g}": {
-                name: band([about["flatness"][f"{part:g}"][name] for about in mine])
-                for name in ("p", "chi2", "ndf", "region_over_sidebands")
-            }
-            for part in KEPT
-        },
+        "flatness": flatness,
+        "follows_m": any(found["p"][0] < FOLLOWS for found in flatness.values()),
         "draws": {**values, "ratio": ratios, "cpu_s": [about["cpu_s"] for about in mine]},
         "curves": _curves(mine),
     }
+
+
+def _flatness(found: Sequence[Json]) -> Json:
+    return {name: band([one[name] for one in found]) for name in ("p", "chi2", "ndf", "region_over_sidebands")}
 
 
 def _each(abouts: Sequence[Json], name: str) -> list[float | None]:

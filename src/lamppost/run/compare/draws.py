@@ -1,8 +1,6 @@
 """Labelled events, and the draws made of them: data with a known injection, known truth, and events held out."""
 
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,55 +8,12 @@ from numpy.typing import NDArray
 
 from lamppost.core import Events, Window
 from lamppost.errors import DataError
-from lamppost.io import Data, read
 from lamppost.run.artefacts import Store
 from lamppost.run.compare.figures import FLOOR
-from lamppost.run.tasks import check_events, check_windows
+from lamppost.run.samples import Stored, check_windows, load
 from lamppost.search import seed_of
 
-__all__ = ["Draw", "Share", "check_draws", "draw", "load_sample", "read_sample"]
-
-
-def read_sample(
-    store: Store, key: str, *, data: Data, fit_range: tuple[float, float], shift: float, shifted: tuple[str, ...]
-) -> None:
-    """Read a sample once, labels too if it has any; `shift` times m is added to the features `shifted`."""
-    sample = read(data, mass_range=fit_range, labels=data.label is not None)
-    # by identifier: nothing that follows depends on the order of rows in the file
-    order = np.lexsort((sample.index, sample.events.id))
-    events = sample.events[order]
-    moved = np.isin(events.names, shifted)
-    x = (events.x + np.where(moved, shift * events.m[:, None], 0.0)).astype(np.float32) if moved.any() else events.x
-    label = np.zeros(len(events), np.int8) if sample.labels is None else sample.labels[order]
-    if sample.labels is not None:
-        _check_labels(events, label, fit_range)
-    arrays: dict[str, NDArray[Any]] = {"id": events.id, "m": events.m, "x": x, "label": label}
-    about = {"names": events.names, "groups": events.groups, "n_rows": sample.n_rows, "n_dropped": sample.n_dropped}
-    store.write_arrays(key, arrays, about)
-
-
-def _check_labels(events: Events, label: NDArray[np.int8], fit_range: tuple[float, float]) -> None:
-    n = int(label.sum())
-    if n in (0, len(label)):
-        lo, hi = fit_range
-        found = f"found {len(label) - n} and {n}"
-        msg = f"data.label: expected background (0) and signal (1) in the fit range [{lo:g}, {hi:g}), {found}"
-        raise DataError(msg)
-    check_events(events[label == 0], fit_range)
-
-
-@lru_cache(maxsize=4)
-def _cached(path: Path) -> tuple[Events, NDArray[np.int8], dict[str, Any]]:
-    arrays, about = Store(path.parent).read_arrays(path.name)
-    groups = {name: tuple(columns) for name, columns in about["groups"].items()}
-    ones = np.ones(len(arrays["m"]))
-    events = Events(arrays["id"], arrays["x"], arrays["m"], ones, tuple(about["names"]), groups)
-    return events, arrays["label"], about
-
-
-def load_sample(store: Store, key: str) -> tuple[Events, NDArray[np.int8], dict[str, Any]]:
-    """The events `read_sample` stored, their labels and what is known of them; kept per process."""
-    return _cached(store.path(key).resolve())
+__all__ = ["Draw", "Share", "check_draws", "classes", "draw", "inject"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +49,12 @@ class Draw:
     test: Events
     test_signal: Events
     injected: tuple[int, int]
+
+
+def classes(stored: Stored) -> tuple[Events, NDArray[np.int8]]:
+    """The events (n,) of a labelled sample and their labels."""
+    assert stored.label is not None
+    return stored.events, stored.label
 
 
 def draw(events: Events, label: NDArray[np.int8], share: Share, number: int, strength: float) -> Draw:
@@ -141,7 +102,7 @@ def check_draws(store: Store, key: str, *, data: str, share: Share, draws: int, 
     DataError
         If there is too little signal, too few events to learn from, or so few to judge by that no cut has a floor.
     """
-    events, label, _ = load_sample(store, data)
+    events, label = classes(load(store, data))
     found = []
     for number in range(draws):
         drawn = [draw(events, label, share, number, strength) for strength in strengths]
@@ -163,3 +124,29 @@ def _counted(drawn: Draw, share: Share) -> dict[str, int]:
     inside, everywhere = drawn.injected
     data = _inside(drawn.data, share)
     return {"data": len(drawn.data), "region": data, "injected_region": inside, "injected": everywhere}
+
+
+def inject(
+    store: Store, key: str, *, data: str, window: Window, background: float, seed: int, number: int, events: int
+) -> None:
+    """Draw `number` of unlabelled data for a hunt: a part of the background and so many signal events of any mass.
+
+    Each is the beginning of a permutation that seed and number decide, so that fewer events are contained in more.
+
+    Raises
+    ------
+    DataError
+        If there is less signal than that.
+    """
+    sample, label = classes(load(store, data))
+    rows = []
+    for name, value in (("background", 0), ("signal", 1)):
+        of = np.flatnonzero(label == value)
+        n = events if value else round(background * len(of))
+        if n > len(of):
+            msg = f"reach.events: expected at most the {len(of)} signal events that there are, found {n}"
+            raise DataError(msg)
+        rows.append(np.random.default_rng(seed_of(seed, "reach", name, number)).permutation(of)[:n])
+    inside = [int(window.inside(sample.m[of]).sum()) for of in rows]
+    about = {"of": data, "background": len(rows[0]), "background_region": inside[0], "injected_region": inside[1]}
+    store.write_arrays(key, {"rows": np.sort(np.concatenate(rows))}, about)

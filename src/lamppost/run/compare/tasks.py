@@ -12,26 +12,16 @@ from lamppost.core import Array, Events, Method, View, Window, uniform_of
 from lamppost.errors import DataError
 from lamppost.run.artefacts import Store
 from lamppost.run.compare.closure import closure_auc, expectation_of
-from lamppost.run.compare.draws import Draw, Share, draw, load_sample
+from lamppost.run.compare.draws import Draw, Share, classes, draw
 from lamppost.run.compare.figures import curves, figures
 from lamppost.run.measure import sculpting
-from lamppost.run.view import MassModel, SmoothMass, blind_view
+from lamppost.run.samples import Samples, load, view_of
 from lamppost.search import QuantileMap, seed_of
 
-__all__ = ["KEPT", "Look", "Samples", "close_background", "flatness", "score_method"]
+__all__ = ["KEPT", "Look", "close_background", "flatness", "score_method"]
 
 KEPT = (0.01, 0.001)
 """Kept fractions of the test background whose flatness in m is tested."""
-
-
-@dataclass(frozen=True)
-class Samples:
-    """The artefacts that hold the labelled events and the simulated samples, and the model of the mass spectrum."""
-
-    data: str
-    simulation: str | None
-    signals: tuple[tuple[str, str], ...]
-    masses: MassModel
 
 
 @dataclass(frozen=True)
@@ -95,8 +85,7 @@ def close_background(store: Store, key: str, *, samples: Samples, share: Share, 
 
 
 def _drawn(store: Store, samples: Samples, share: Share, look: Look) -> Draw:
-    events, label, _ = load_sample(store, samples.data)
-    return draw(events, label, share, look.number, look.strength)
+    return draw(*classes(load(store, samples.data)), share, look.number, look.strength)
 
 
 def _prepared(
@@ -110,10 +99,7 @@ def _prepared(
     window, data = share.window, drawn.data
     seen = QuantileMap.fit(data, window) if look.decorrelate else _as_they_are
     judged = QuantileMap.fit(drawn.reference, window) if look.decorrelate else _as_they_are
-    sim = None if samples.simulation is None else load_sample(store, samples.simulation)[0]
-    signals = {name: load_sample(store, key)[0] for name, key in samples.signals}
-    masses = SmoothMass(data.m, data.w, window, samples.masses)
-    view = blind_view(data, window, masses, seen, sim=sim, signals=signals)
+    view = view_of(store, samples, data, window, seen)
     if truth or look.method.needs_truth:
         view = replace(view, reference=seen(drawn.reference[window.inside(drawn.reference.m)]))
     if look.method.needs_truth:

@@ -1,0 +1,120 @@
+"""Reach: whole blind hunts for falling numbers of injected events, until none is seen any more."""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Unpack
+
+import numpy as np
+
+from lamppost.config import Comparison
+from lamppost.errors import ConfigError
+from lamppost.run.compare.draws import inject
+from lamppost.run.compare.plan import plan_labelled
+from lamppost.run.compare.reached import INCLUSIVE, Outcome, outcome_of, result_of
+from lamppost.run.graph import Task
+from lamppost.run.plan import Hunt, Looked
+from lamppost.run.planned import Planned
+from lamppost.run.progress import spent
+from lamppost.run.samples import Samples, load
+from lamppost.run.work import Clock, How, Json, Work, work_in
+from lamppost.search import seed_of
+
+__all__ = ["run_reach"]
+
+_STOP = 2
+"""No more hunts by a method once the median was too small for so many numbers of events in a row."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All tasks there may be; `drawn` by (events, draw), what hunts end with by (method, events, draw)."""
+
+    tasks: Mapping[str, Task]
+    sha256: str
+    samples: Samples
+    drawn: Mapping[tuple[int, int], str]
+    looked: Mapping[tuple[str, int, int], tuple[Looked, ...]]
+
+    @property
+    def names(self) -> list[str]:
+        """The methods, and the fit without any."""
+        return list(dict.fromkeys(name for name, _, _ in self.looked))
+
+    def hunts(self, name: str, events: int) -> list[tuple[Looked, ...]]:
+        """The hunts by a method for a number of events, draw by draw."""
+        return [looks for (n, k, _), looks in self.looked.items() if (n, k) == (name, events)]
+
+    def towards(self, ends: Collection[str]) -> list[Task]:
+        """The tasks that make these artefacts, in the order of the plan."""
+        wanted, left = set(), list(ends)
+        while left:
+            if (key := left.pop()) not in wanted:
+                wanted.add(key)
+                left += self.tasks[key].needs
+        return [task for key, task in self.tasks.items() if key in wanted]
+
+
+def plan(comparison: Comparison) -> Plan:
+    """Every hunt that may be asked for; for a draw the random streams are the same whatever is injected."""
+    settings, search, planned = comparison.reach, comparison.hunt(), Planned()
+    if INCLUSIVE in search.methods:
+        msg = f"methods.{INCLUSIVE}: the fit without any selection has this name, expected another"
+        raise ConfigError(msg)
+    samples, sha256 = plan_labelled(planned, comparison)
+    share = {"window": comparison.window, "background": settings.background, "seed": comparison.seed}
+    drawn: dict[tuple[int, int], str] = {}
+    looked: dict[tuple[str, int, int], tuple[Looked, ...]] = {}
+    for events in settings.events:
+        for number in range(settings.draws):
+            where = f"{events} events, draw {number}: "
+            arguments = {"data": samples.data, **share, "number": number, "events": events}
+            key = planned.add("draw", f"{where}drawing", inject, arguments, needs=(samples.data,))
+            seed = int(seed_of(comparison.seed, "reach", number).generate_state(1, np.uint64)[0] >> np.uint64(1))
+            own = search.model_copy(update={"seed": seed})
+            hunt = Hunt(planned, own, replace(samples, data=key), where, lenient=True)
+            drawn[events, number] = key
+            looked[INCLUSIVE, events, number] = (Looked(comparison.window, INCLUSIVE, (), hunt.inclusive(), None),)
+            for name, method in search.methods.items():
+                looked[name, events, number] = tuple(hunt.look(window, name, method) for window in hunt.claims)
+    return Plan(planned.tasks, sha256, samples, drawn, looked)
+
+
+def run_reach(comparison: Comparison, out: Path, **how: Unpack[How]) -> Json:
+    """Run the hunts that are not done yet and write `reach.json` and `config.toml`; the same as `run_comparison` else.
+
+    From the largest number of events downwards: what a method is asked next depends on what it saw.
+    """
+    clock = Clock()
+    planned = plan(comparison)
+
+    def make(work: Work) -> Json:
+        found: dict[str, list[Outcome]] = {name: [] for name in planned.names}
+        rounds = _rounds(comparison, planned, work, found)
+        work.do((), lambda: next(rounds, ()))
+        stored, of_largest = load(work.store, planned.samples.data), comparison.reach.events[0]
+        drawn = [work.store.read_arrays(planned.drawn[of_largest, n])[1] for n in range(comparison.reach.draws)]
+        return result_of(comparison, stored, planned.sha256, drawn, spent(out / "log.jsonl"), found)
+
+    return work_in(out, comparison, list(planned.tasks.values()), "reach.json", make, clock, **how)
+
+
+def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, list[Outcome]]) -> Iterator[list[Task]]:
+    """The tasks of one number of events after the other, by the methods that still see something; fills `found`."""
+    settings, active = comparison.reach, planned.names
+    for events in settings.events:
+        looks = [one for name in active for hunt in planned.hunts(name, events) for one in hunt]
+        yield planned.towards({key for one in looks for key in (one.measured, one.mass) if key is not None})
+        for name in active:
+            found[name].append(outcome_of(work.store, name, events, planned.hunts(name, events)))
+        for name in [name for name in active if _unseen(found[name], settings.z)]:
+            active.remove(name)
+            never = [one for n in settings.events if n < events for hunt in planned.hunts(name, n) for one in hunt]
+            work.progress.dropped(planned.tasks[key] for one in never for key in (*one.parts, one.measured))
+        if not active:
+            return
+
+
+def _unseen(outcomes: Sequence[Outcome], z: float) -> bool:
+    last = outcomes[-_STOP:]
+    return len(last) == _STOP and all(outcome.median < z for outcome in last)

@@ -1,0 +1,157 @@
+"""Samples as artefacts: read once, events in the order of their identifiers, so that the file's order is no matter."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost.core import Events, View, Window
+from lamppost.errors import DataError
+from lamppost.io import Data, read
+from lamppost.run.artefacts import Store
+from lamppost.run.view import MassModel, SmoothMass, blind_view
+
+__all__ = ["Samples", "Stored", "check_events", "check_windows", "load", "read_sample", "view_of"]
+
+MIN_EVENTS = 200
+"""Fewer events than this in the fit range are refused: neither folds nor fits mean anything then."""
+MIN_REGION, MIN_SIDEBANDS = 25, 200
+"""Fewer events than this in a signal region or its sidebands are refused."""
+TIED = 0.2
+"""A feature with fewer distinct values than this part of the events takes few values: a count, or a pile-up."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The artefacts that hold the data and the simulated samples, and the model of the mass spectrum."""
+
+    data: str
+    simulation: str | None
+    signals: tuple[tuple[str, str], ...]
+    masses: MassModel
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """All artefacts that a method's view is made of."""
+        simulated = (self.simulation, *(key for _, key in self.signals))
+        return (self.data, *(key for key in simulated if key is not None))
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """A sample as it was read: `index` (n,) rows of the input, `label` (n,) 0 or 1 if it is labelled."""
+
+    events: Events
+    index: NDArray[np.int64]
+    label: NDArray[np.int8] | None
+    about: dict[str, Any]
+
+
+def read_sample(
+    store: Store,
+    key: str,
+    *,
+    data: Data,
+    what: Literal["data", "labelled", "simulated"],
+    fit_range: tuple[float, float],
+    shift: float,
+    shifted: tuple[str, ...],
+) -> None:
+    """Read a sample once and keep what lies in the fit range; `shift` times m is added to the features `shifted`.
+
+    Labels are read of a labelled sample alone. What is simulated may be small.
+    """
+    sample = read(data, mass_range=fit_range, labels=what == "labelled")
+    order = np.lexsort((sample.index, sample.events.id))
+    events, label = sample.events[order], None if sample.labels is None else sample.labels[order]
+    moved = np.isin(events.names, shifted)
+    x = (events.x + np.where(moved, shift * events.m[:, None], 0.0)).astype(np.float32) if moved.any() else events.x
+    if what != "simulated":
+        check_events(events if label is None else _background(events, label, fit_range), fit_range)
+    arrays: dict[str, NDArray[Any]] = {
+        "id": events.id,
+        "index": sample.index[order],
+        "m": events.m,
+        "w": events.w,
+        "x": x,
+        **({} if label is None else {"label": label}),
+    }
+    about = {
+        "names": events.names,
+        "groups": events.groups,
+        "n_rows": sample.n_rows,
+        "n_dropped": sample.n_dropped,
+        "tied": [name for name, x in zip(events.names, events.x.T, strict=True) if len(np.unique(x)) < TIED * len(x)],
+    }
+    store.write_arrays(key, arrays, about)
+
+
+def _background(events: Events, label: NDArray[np.int8], fit_range: tuple[float, float]) -> Events:
+    n = int(label.sum())
+    if n in (0, len(label)):
+        lo, hi = fit_range
+        found = f"found {len(label) - n} and {n}"
+        msg = f"data.label: expected background (0) and signal (1) in the fit range [{lo:g}, {hi:g}), {found}"
+        raise DataError(msg)
+    return events[label == 0]
+
+
+def check_events(events: Events, fit_range: tuple[float, float]) -> None:
+    """Refuse samples on which a hunt means nothing; DataError names what is wrong."""
+    lo, hi = fit_range
+    if len(events) < MIN_EVENTS:
+        msg = f"data: {len(events)} events in the fit range [{lo:g}, {hi:g}), expected at least {MIN_EVENTS}"
+        raise DataError(msg)
+    if np.ptp(events.m) == 0:
+        msg = f"data: the mass is {events.m[0]:g} in all {len(events)} events of the fit range"
+        raise DataError(msg)
+    for name, values in zip(events.names, events.x.T, strict=True):
+        if np.ptp(values) == 0:
+            msg = f"data: feature {name!r} is {values[0]:g} in all {len(events)} events of the fit range"
+            raise DataError(msg)
+
+
+def check_windows(events: Events, windows: Sequence[Window]) -> None:
+    """Refuse windows that hold next to nothing; DataError names the first."""
+    for window in windows:
+        region, beside = window.inside(events.m), window.beside(events.m)
+        for what, rows, least in (("signal region", region, MIN_REGION), ("sidebands", beside, MIN_SIDEBANDS)):
+            if rows.sum() < least or not events.w[rows].sum() > 0:
+                msg = (
+                    f"scan.windows: the {what} of window {window} holds {rows.sum()} events of total weight "
+                    f"{events.w[rows].sum():g}, expected at least {least} and more than 0"
+                )
+                raise DataError(msg)
+
+
+@lru_cache(maxsize=4)
+def _cached(path: Path) -> Stored:
+    store = Store(path.parent)
+    arrays, about = store.read_arrays(path.name)
+    if "of" in about:  # a draw: rows of a labelled sample, whose labels no method sees
+        whole, rows = load(store, about["of"]), arrays["rows"]
+        return Stored(whole.events[rows], whole.index[rows], None, whole.about)
+    groups = {name: tuple(columns) for name, columns in about["groups"].items()}
+    events = Events(arrays["id"], arrays["x"], arrays["m"], arrays["w"], tuple(about["names"]), groups)
+    return Stored(events, arrays["index"], arrays.get("label"), about)
+
+
+def load(store: Store, key: str) -> Stored:
+    """What `read_sample` stored, or a draw of it; kept per process."""
+    return _cached(store.path(key).resolve())
+
+
+def view_of(store: Store, samples: Samples, data: Events, window: Window, seen: Callable[[Events], Events]) -> View:
+    """What a method sees of these data; `seen` is what is done to the features, decorrelation or nothing."""
+    return blind_view(
+        data,
+        window,
+        SmoothMass(data.m, data.w, window, samples.masses),
+        seen,
+        sim=None if samples.simulation is None else load(store, samples.simulation).events,
+        signals={name: load(store, key).events for name, key in samples.signals},
+    )

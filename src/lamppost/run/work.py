@@ -1,0 +1,128 @@
+"""A run in its folder: what is not done yet is done, then the result is written."""
+
+import json
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Required, TypedDict, Unpack
+
+import tomli_w
+
+from lamppost.config import Setup, with_roots
+from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
+from lamppost.run.costs import Costs
+from lamppost.run.folder import alone, make_folder
+from lamppost.run.graph import Task, Then, nothing_more, run_graph
+from lamppost.run.progress import Progress
+from lamppost.run.worker import Report, max_rss_mb, process_pool
+
+__all__ = ["Clock", "How", "Json", "Work", "work_in"]
+
+Json = dict[str, Any]
+RESULTS = ("result.json", "compare.json", "reach.json")
+
+
+class How(TypedDict, total=False):
+    """Tasks go to `make_executor()`, by default a pool of `workers` processes; no progress is shown if `quiet`."""
+
+    workers: Required[int]
+    quiet: bool
+    make_executor: Callable[[], Executor]
+
+
+class Clock:
+    """Wall and processor seconds since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.monotonic(), time.process_time()
+
+    def wall_s(self) -> float:
+        return time.monotonic() - self._wall
+
+    def cpu_s(self) -> float:
+        """Of this process alone."""
+        return time.process_time() - self._cpu
+
+
+@dataclass(frozen=True)
+class Work:
+    """The folder of a run that goes on: its artefacts, and how its tasks are run."""
+
+    out: Path
+    store: Store
+    progress: Progress
+    _run: Callable[[Sequence[Task], Then], None]
+
+    def do(self, tasks: Sequence[Task], then: Then = nothing_more) -> None:
+        """Run what is not done yet, and what `then` asks for when that is done."""
+        self._run(tasks, then)
+
+    def write(self, name: str, value: Json) -> None:
+        """Write a JSON file."""
+        write_file(self.out / name, (json.dumps(value, indent=1, allow_nan=False) + "\n").encode())
+
+
+def work_in(
+    out: Path,
+    setup: Setup,
+    tasks: Sequence[Task],
+    name: str,
+    make: Callable[[Work], Json],
+    clock: Clock,
+    **how: Unpack[How],
+) -> Json:
+    """Let `make` run the tasks and say what came out, add what it took, write that to the file `name` last of all.
+
+    A result means that everything else is there: those of another configuration are removed at the start.
+    """
+    workers, quiet = how["workers"], how.get("quiet", False)
+    store = Store(out / "artefacts")
+    make_folder(store.folder)
+    with alone(out):
+        _clear(out, store, setup, name)
+        costs, executor = Costs(), how.get("make_executor") or partial(process_pool, workers)
+        with Progress(tasks, out / "log.jsonl", quiet=quiet) as progress:
+            progress.event("start", seed=setup.seed, workers=workers, tasks=len(tasks), versions=provenance())
+
+            def finished(task: Task, report: Report | None) -> None:
+                costs.add(task, report)
+                progress.finished(task, report)
+
+            def run(tasks: Sequence[Task], then: Then) -> None:
+                run_graph(tasks, store, executor, in_flight=workers + 1, finished=finished, then=then)
+
+            work = Work(out, store, progress, run)
+            result = {**make(work), **_spent(clock, costs), "workers": workers}
+            work.write(name, result)
+            progress.event("end", wall_s=result["wall_s"])
+    return result
+
+
+def _clear(out: Path, store: Store, setup: Setup, name: str) -> None:
+    """Leave nothing half-written, and no result beside a configuration that is not its own."""
+    remove_parts(out)
+    remove_parts(store.folder)
+    table = setup.model_dump(mode="json", by_alias=True, exclude_none=True)
+    config, text = out / "config.toml", tomli_w.dumps(with_roots(table, Path.cwd())).encode()
+    same = config.exists() and config.read_bytes() == text
+    for result in (name,) if same else RESULTS:
+        (out / result).unlink(missing_ok=True)
+    write_file(config, text)
+
+
+def _spent(clock: Clock, costs: Costs) -> Json:
+    own = clock.cpu_s()
+    stages = [{"stage": s, "cpu_s": round(c, 2), "tasks": costs.tasks[s]} for s, c in costs.cpu_s.items()]
+    return {
+        "wall_s": round(clock.wall_s(), 2),
+        "cpu_s": round(sum(costs.cpu_s.values()) + own, 2),
+        "max_rss_mb": round(sum(costs.rss_mb.values()) + max_rss_mb()),
+        "timing": [
+            *stages,
+            {"stage": "main", "cpu_s": round(own, 2), "tasks": 1},
+            {"stage": "found done", "cpu_s": 0.0, "tasks": costs.reused},
+        ],
+    }
