@@ -27,7 +27,7 @@ from scipy.stats import binomtest, kstest
 from hunts import FEATURES, backgrounds
 from lamppost.config import parse
 from lamppost.io import Data, read
-from lamppost.run import InlineExecutor, available_cores, process_pool, run_hunt, spectrum_edges
+from lamppost.run import InlineExecutor, available_cores, process_pool, run_hunt
 from lamppost.simulate.null import NullGenerator
 
 EVENTS = 60_000
@@ -66,7 +66,7 @@ def generator(tables: Path | None) -> NullGenerator:
     else:
         path, select = [str(p) for p in backgrounds(tables)], None
     sample = read(Data(path=path, mass="mjj", features=FEATURES, select=select), mass_range=(2800, 8000))
-    return NullGenerator(sample.events, spectrum_edges(search(Path("any.parquet"), "quantile")))
+    return NullGenerator(sample.events, search(Path("any.parquet"), "quantile").fit.edges)
 
 
 def experiment(number: int, out: Path, tables: Path | None, decorrelate: str) -> dict[str, Any]:

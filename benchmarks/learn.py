@@ -2,7 +2,7 @@
 
     python benchmarks/learn.py ratio DATA --out runs/learn [--real] [--noise 10] [--draws 20]
     python benchmarks/learn.py {closure,judge,density,members,autoencoder} DATA --out runs/learn
-    python benchmarks/learn.py page --out runs/learn --table docs/benchmarks.md
+    python benchmarks/learn.py page --out runs/learn --table docs/engine_benchmarks.md
 
 DATA is the folder of lhco_like/ and lhco_signal_region/. Needs `pip install lamppost[benchmark]`. Every engine is
 measured in a process of its own with one thread; every finished measurement is kept in --out, and a second start goes

@@ -12,7 +12,8 @@ author = "The lamppost developers"
 copyright = f"2026, {author}"
 version = release = lamppost.__version__
 
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "commands", "docstrings", "quantities", "specs"]
+extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions += ["commands", "docstrings", "methods", "quantities", "specs"]
 exclude_patterns = ["_build", "jupyter_execute"]
 default_role = "literal"
 

@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/methods.py`: common tables, configurations, one module per kind of run, and the page."""
