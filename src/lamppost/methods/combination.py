@@ -35,8 +35,8 @@ class Combination(Method):
 
     kind: Literal["combination"] = "combination"
     methods: tuple[Annotated[SerializeAsAny[Method], BeforeValidator(Method.parse)], ...] = Field(
-        # three ways to a background, so that what one gets wrong the others do not
-        default_factory=lambda: tuple(Method.parse(kind) for kind in ("cathode", "curtains", "cwola")),
+        # one that sees the smallest signals if they are one cluster, one that sees signals of any shape
+        default_factory=lambda: tuple(Method.parse(kind) for kind in ("ranode", "cathode")),
         min_length=1,
         description="the methods that are combined",
     )
