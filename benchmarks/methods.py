@@ -37,7 +37,6 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument("--strengths", type=float, nargs="+", help="other injections")
         command.add_argument("--sets", type=int, nargs="+", choices=(4, 10, 12), help="other feature sets")
         command.add_argument("--events", type=int, help="null and hunt: events of a block")
-    made["null"].add_argument("--step", type=int, help="of the windows, GeV")
     made["reach"].add_argument("--injected", type=int, nargs="+", help="other numbers of signal events, falling")
     return whole
 

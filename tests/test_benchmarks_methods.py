@@ -220,7 +220,7 @@ UNFIT = {"p_global": None, "z_local": None, "sculpting_p": [], "control_p": None
 NULL = {
     "draws": 2,
     "events": 10,
-    "scan": {"windows": {"from": 3200, "to": 5200, "width": 400, "step": 400}},
+    "scan": {"windows": [[3300.0, 3700.0]]},
     "methods": {"cwola": [{**HUNTED, "p_global": 0.5}, UNFIT]},
 }
 

@@ -21,7 +21,5 @@ def drawn(folder: str, number: int, strength: float, seed: int) -> tuple[Draw, V
     sample = read(Data(**table, label="label"), mass_range=configs.FIT_RANGE, labels=True)
     assert sample.labels is not None
     found = draw(sample.events, sample.labels, Share(window, TEST, REFERENCE, seed), number, strength)
-    fit = Fit(**configs.fit())
-    model = MassModel(tuple(fit.edges.tolist()), fit.function, fit.n_parameters)
-    masses = SmoothMass(found.data.m, found.data.w, window, model)
+    masses = SmoothMass(found.data.m, found.data.w, window, MassModel.of(Fit(**configs.fit())))
     return found, blind_view(found.data, window, masses, lambda events: events)

@@ -87,7 +87,7 @@ def write(out: Path, table: Path) -> None:
     requirements = [bar for name, found in stored.items() for bar in bars(name, found)]
     parts = [HEAD]
     if requirements:
-        parts += [f"## What was asked for\n\n{verdict(requirements)}\n\n{bars_table(requirements)}\n"]
+        parts += [f"## Bars set beforehand\n\n{verdict(requirements)}\n\n{bars_table(requirements)}\n"]
     sections = [section(name, found) for name, found in stored.items()]
     if "curve" in stored:
         draw(stored["curve"], table.parent / PICTURE)

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from lamppost.api import view
 from lamppost.config import load
 from lamppost.errors import ConfigError
 from lamppost.run import InlineExecutor, run_hunt
@@ -46,3 +48,23 @@ def test_a_reference_simulation(tmp_path: Path) -> None:
 def test_a_missing_simulation_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"needs a reference simulation.*\[samples\] simulation"):
         hunt(tmp_path, {"kind": "salad", "reweighting": RATIO, "ratio": RATIO})
+
+
+def test_a_look_at_what_a_method_sees(tmp_path: Path) -> None:
+    write_events(tmp_path / "simulation.parquet", events(3000, seed=2))
+    config = write_hunt(tmp_path, method="cwola", samples={"simulation": "simulation.parquet"})
+    looked = view(config, 1)
+    lo, hi = WINDOWS[1]
+    assert (looked.window.lo, looked.window.hi) == (lo, hi)
+    assert looked.window.inside(looked.sr.m).all()
+    assert looked.window.beside(looked.sb.m).all()
+    assert looked.sim is not None
+    assert looked.reference is None
+    assert looked.sample_m is not None
+    masses = looked.sample_m(1000, np.random.default_rng(1))
+    assert looked.window.inside(masses).all()
+    decorrelated = view(config, 1, decorrelate=True)
+    assert decorrelated.sr.id.tolist() == looked.sr.id.tolist()
+    assert (decorrelated.sr.x != looked.sr.x).any()
+    with pytest.raises(ConfigError, match=r"window: expected a number from 0 to \d, found 9"):
+        view(config, 9)

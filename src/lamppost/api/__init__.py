@@ -2,8 +2,21 @@
 
 from lamppost.api.comparison import compare, reach
 from lamppost.api.folders import report
-from lamppost.api.hunts import check, hunt, init
+from lamppost.api.hunts import check, hunt, init, view
 from lamppost.api.particles import agreement, display, features, simulate
 from lamppost.api.spectra import fit
 
-__all__ = ["agreement", "check", "compare", "display", "features", "fit", "hunt", "init", "reach", "report", "simulate"]
+__all__ = [
+    "agreement",
+    "check",
+    "compare",
+    "display",
+    "features",
+    "fit",
+    "hunt",
+    "init",
+    "reach",
+    "report",
+    "simulate",
+    "view",
+]

@@ -7,11 +7,13 @@ from typing import Any
 
 from lamppost.api.folders import Source, cores, setup_of, show
 from lamppost.config import Search, load, parse
+from lamppost.core import View
 from lamppost.errors import ConfigError
 from lamppost.io import read
-from lamppost.run import check_events, check_windows, run_hunt, write_file
+from lamppost.run import MassModel, SmoothMass, blind_view, check_events, check_windows, run_hunt, write_file
+from lamppost.search import QuantileMap
 
-__all__ = ["check", "hunt", "init"]
+__all__ = ["check", "hunt", "init", "view"]
 
 SAMPLE = "lhco_like_sample.parquet"
 
@@ -52,6 +54,44 @@ def hunt(
     result = run_hunt(search, folder, workers=cores(workers), quiet=quiet)
     show(folder, pdf=pdf)
     return result
+
+
+def view(config: Search | Source, window: int = 0, *, decorrelate: bool = False) -> View:
+    """What a method may see of a window, for a look at what it learns: `Method.parse("ranode").fit(view, rng)`.
+
+    All events of the region and the sidebands, simulated samples, and masses from a smooth model. A score fitted to it
+    has seen the events that it would score: only a hunt, which keeps them apart, makes a claim.
+
+    Parameters
+    ----------
+    config
+        As `hunt` takes it.
+    window, decorrelate
+        The number of the window, from 0. Whether features are decorrelated from m, as hunts do for some methods.
+
+    Raises
+    ------
+    LamppostError
+        One line that names the file, column, window or parameter at fault.
+    """
+    search = setup_of(config, Search, load, parse)
+    windows = search.claim_windows()
+    if not 0 <= window < len(windows):
+        msg = f"window: expected a number from 0 to {len(windows) - 1}, found {window}"
+        raise ConfigError(msg)
+    chosen, limits = windows[window], search.fit.range
+    events = read(search.data, mass_range=limits).events
+    check_events(events, limits)
+    check_windows(events, [chosen])
+    simulation, signals = search.samples.simulation, search.samples.signals
+    return blind_view(
+        events,
+        chosen,
+        SmoothMass(events.m, events.w, chosen, MassModel.of(search.fit)),
+        QuantileMap.fit(events, chosen) if decorrelate else lambda seen: seen,
+        sim=None if simulation is None else read(search.sample(simulation), mass_range=limits).events,
+        signals={name: read(search.sample(paths), mass_range=limits).events for name, paths in signals.items()},
+    )
 
 
 def init(path: "str | os.PathLike[str]") -> tuple[Path, Path]:

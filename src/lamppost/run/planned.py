@@ -76,6 +76,6 @@ def plan_samples(
         data=add("labelled" if labelled else "data", "events", setup.data, sha256),
         simulation=None if simulation is None else simulated("the simulation", simulation),
         signals=tuple((name, simulated(f"signal {name!r}", signals[name])) for name in sorted(signals)),
-        masses=MassModel(tuple(setup.fit.edges.tolist()), setup.fit.function, setup.fit.n_parameters),
+        masses=MassModel.of(setup.fit),
     )
     return samples, sha256

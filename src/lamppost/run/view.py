@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Self
 
 import numpy as np
 
+from lamppost.config import Fit
 from lamppost.core import Array, Events, Rng, View, Window
 from lamppost.errors import FitError
 from lamppost.stats import Background, Spectrum, fit_background
@@ -22,6 +24,11 @@ class MassModel:
     edges: tuple[float, ...]
     function: Background
     n_parameters: int | None = None
+
+    @classmethod
+    def of(cls, fit: Fit) -> Self:
+        """That of a [fit] table."""
+        return cls(tuple(fit.edges.tolist()), fit.function, fit.n_parameters)
 
 
 @dataclass(frozen=True, eq=False)
