@@ -127,7 +127,8 @@ def test_a_density_that_maps_nothing() -> None:
 
     try:
         with pytest.raises(
-            ConfigError, match=r"^method 'lacathode' needs a density with encode and decode, found Blob$"
+            ConfigError,
+            match=r"^method 'lacathode' needs a density with encode, decode and member_log_probs, found Blob$",
         ):
             make(Method, {"kind": "lacathode", "density": "still"}).fit(view(100, 0), np.random.default_rng(1))
     finally:

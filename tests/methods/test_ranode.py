@@ -55,6 +55,7 @@ def test_samples_are_where_the_signal_is() -> None:
     """Features and mass at the truth, by their mean and by most events being within three widths."""
     drawn = score().sample(3000, np.random.default_rng(1))
     assert len(drawn) == 3000
+    assert score().window.inside(drawn.m).all()
     np.testing.assert_allclose(np.median(drawn.x, axis=0), CENTRE, atol=WIDTH)
     assert abs(np.median(drawn.m) - 1.5) < 0.1
     assert (np.hypot(*(drawn.x - CENTRE).T) < 3 * WIDTH).mean() > 0.6
@@ -109,13 +110,27 @@ def test_impossible_events_are_no_signal() -> None:
 def test_weight_two_is_the_event_twice() -> None:
     y, log_b = mixture(5000, 100, 2)
     w = np.where(np.arange(len(y)) % 2, 2.0, 1.0)
-    start = len(y)  # no other choice of starts: the same ones
     rng = [np.random.default_rng(1) for _ in range(2)]
     one = fit_signal(y, log_b, w, rng[0], None)
-    again = np.repeat(np.arange(start), w.astype(int))
+    again = np.repeat(np.arange(len(y)), w.astype(int))
     two = fit_signal(y[again], log_b[again], np.ones(len(again)), rng[1], None)
     np.testing.assert_allclose(one[0].part @ one[0].centre, two[0].part @ two[0].centre, atol=0.1)
     assert one[1] == pytest.approx(two[1], rel=0.2)
+
+
+def test_weights_are_worth_as_many_events_as_they_are() -> None:
+    """Without a signal, weights of any spread and a crowd of weight 0 promise no more than chance does."""
+    y, log_b = mixture(20_000, 0, 4)
+    rng = np.random.default_rng(1)
+    plain, spread = np.ones(len(y)), rng.lognormal(0, 0.7, len(y))
+    gains = [fit_signal(y, log_b, w, np.random.default_rng(1), None)[2] for w in (plain, spread)]
+    assert max(gains) < 15
+    y, log_b = mixture(5000, 60, 5)
+    more = np.concatenate([np.ones(len(y)), np.zeros(9 * len(y))])
+    one = fit_signal(y, log_b, np.ones(len(y)), np.random.default_rng(1), None)
+    many = fit_signal(np.tile(y, (10, 1)), np.tile(log_b, 10), more, np.random.default_rng(1), None)
+    assert many[2] == pytest.approx(one[2], rel=0.1)
+    assert many[1] == pytest.approx(one[1], rel=0.1)
 
 
 def test_normals_are_a_density_that_is_sampled() -> None:

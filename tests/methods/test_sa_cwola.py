@@ -55,5 +55,5 @@ def test_simulation_beside_the_region_only() -> None:
     whole = view(100)
     assert whole.sim is not None
     beside = View(whole.sr, whole.sb, whole.window, sim=whole.sim[~WINDOW.inside(whole.sim.m)])
-    with pytest.raises(DataError, match="0 events"):
+    with pytest.raises(DataError, match="0 simulated events"):
         method("sa_cwola").fit(beside, np.random.default_rng(1))

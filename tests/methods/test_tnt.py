@@ -109,3 +109,16 @@ def test_files() -> None:
     np.testing.assert_array_equal(read_back(fresh()[0]), score()(fresh()[0]))
     with pytest.raises(DataError, match="damaged"):
         TntScore.from_bytes(score().to_bytes()[:-5])
+
+
+def test_equal_tags_are_cut_alike_in_the_region_and_beside_it() -> None:
+    """Whole numbers as features: a tie at the cut belongs to nobody in particular."""
+    seen = {name: replace(part, x=np.round(part.x)) for name, part in (("sr", view().sr), ("sb", view().sb))}
+    spec = make(Method, {"kind": "tnt", "tagger": TAGGER, "ratio": RATIO})
+
+    def rounded(events: Events) -> Array:
+        return np.asarray(events.x[:, 0], dtype=np.float64)
+
+    region, beside = spec._tagged(replace(view(), **seen), rounded)
+    p, n = region[:N].mean(), len(beside)
+    assert abs(p - beside.mean()) < 4 * np.sqrt(p * (1 - p) * (1 / N + 1 / n))

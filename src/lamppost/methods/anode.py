@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 from lamppost.core import Array, Density, Events, Method, Rng, Score, View, Window
 from lamppost.errors import DataError
 from lamppost.methods.mass_model import at_nearest_mass, expected_in_region, masses_in_region
-from lamppost.methods.nested import Ensemble, nest, unnest
+from lamppost.methods.nested import Ensemble, ensemble, nest, unnest
 from lamppost.storage import fitted
 
 __all__ = ["Anode", "AnodeScore"]
@@ -37,8 +37,8 @@ class Anode(Method):
         """Both densities; ConfigError if the view has no masses for the region."""
         masses = masses_in_region(view, 10 * _MASSES, rng, self.kind)
         quantiles = np.quantile(masses, np.linspace(0, 1, _MASSES))
-        background = cast(Ensemble, self.density.fit(view.sb, rng))
-        data = cast(Ensemble, self.density.fit(view.sr, rng))
+        background = ensemble(self.kind, self.density.fit(view.sb, rng))
+        data = ensemble(self.kind, self.density.fit(view.sr, rng))
         return AnodeScore(data, background, view.window, view.sr.names, quantiles, expected_in_region(view))
 
 
@@ -47,7 +47,8 @@ class Anode(Method):
 class AnodeScore:
     """Fitted: both densities, and what a background estimate needs.
 
-    `masses` are quantiles of the background's mass in the region, `expected` its events there and their error.
+    `masses` are quantiles of the background's mass in the region, `expected` its events there and their error, in the
+    view that was fitted: of the training folds in a hunt; None where a sideband holds too little to tell.
     """
 
     data: Ensemble
@@ -55,7 +56,7 @@ class AnodeScore:
     window: Window
     names: tuple[str, ...]
     masses: Array
-    expected: tuple[float, float]
+    expected: tuple[float, float] | None
 
     def __call__(self, events: Events) -> Array:
         """log p_data(x|m) - log p_background(x|m) (n,); outside the region at its nearer edge."""
@@ -76,16 +77,25 @@ class AnodeScore:
         tells nothing, and c = 1.
 
         The error joins that of N, of the draws, the standard deviation of the integral over members, and all that c
-        changes: resampling knows of chance alone, not of what all members get wrong in the interpolation.
+        changes: resampling knows of chance alone, not of what all members get wrong in the interpolation. Where no draw
+        is above the cut, the error is that of one.
+
+        Raises
+        ------
+        DataError
+            If nothing says how many events there are in all.
         """
+        if expected is None and self.expected is None:
+            msg = f"anode: a sideband of {self.window} holds too little to say what to expect: give `expected`"
+            raise DataError(msg)
         thresholds = np.atleast_1d(np.asarray(thresholds, dtype=np.float64))
-        total, total_error = expected or self.expected
+        total, total_error = cast(tuple[float, float], expected or self.expected)
         m = np.interp(rng.random(draws), np.linspace(0, 1, len(self.masses)), self.masses)
         inside, spread, factor = self._above(thresholds, m, rng)
         n = total * factor * inside
-        drawn = 1 / (draws * np.maximum(inside, 1 / draws))
-        relative = np.sqrt((total_error / total) ** 2 + drawn + (factor - 1) ** 2)
-        return n, np.hypot(n * relative, total * factor * spread)
+        least = np.maximum(inside, 1 / draws)
+        relative = np.sqrt((total_error / total) ** 2 + 1 / (draws * least) + (factor - 1) ** 2)
+        return n, total * factor * np.hypot(least * relative, spread)
 
     def _above(self, thresholds: Array, m: Array, rng: Rng) -> tuple[Array, Array, Array]:
         """Parts (k,) of p_background(x|m) with such scores, their standard deviations over members, and c."""
@@ -122,9 +132,9 @@ class AnodeScore:
         about, parts, tensors = unnest(data, "anode")
         try:
             lo, hi, reach = about["window"]
-            expected, error = about["expected"]
+            expected = None if about["expected"] is None else (about["expected"][0], about["expected"][1])
             window, names = Window(lo, hi, reach), tuple(about["names"])
-            return cls(parts["data"], parts["background"], window, names, tensors["masses"], (expected, error))
+            return cls(parts["data"], parts["background"], window, names, tensors["masses"], expected)
         except (KeyError, TypeError, ValueError) as cause:
             msg = f"anode: damaged content ({cause})"
             raise DataError(msg) from None

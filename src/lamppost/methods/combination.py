@@ -92,7 +92,8 @@ class Tail:
         s, where = np.unique(score, return_inverse=True)
         each = np.bincount(where, w)
         above = np.cumsum(each[::-1])[::-1] - 0.5 * each
-        return cls(s, -np.log(np.clip(above / w.sum(), 0.1 / len(score), 1.0)))
+        value = -np.log(np.clip(above / w.sum(), 0.1 / len(score), 1.0))
+        return cls(s, np.maximum.accumulate(value))  # where weights are negative, too
 
     def __call__(self, score: Array) -> Array:
         """-log P (n,), never falling with the score (n,)."""

@@ -1,14 +1,14 @@
 """`lacathode`: a classifier where the background looks the same at every mass, by way of a flow's latent space."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lamppost.core import Array, Bijection, Density, Events, Method, Ratio, Rng, Score, View
-from lamppost.errors import ConfigError, DataError
-from lamppost.methods.nested import Ensemble, nest, unnest
+from lamppost.errors import DataError
+from lamppost.methods.nested import Ensemble, ensemble, nest, unnest
 from lamppost.storage import fitted
 
 __all__ = ["Lacathode", "LacathodeScore", "carried"]
@@ -45,20 +45,17 @@ class Lacathode(Method):
         Raises
         ------
         ConfigError
-            If the density is no bijection.
+            If the density is no ensemble of bijections.
         """
-        density = self.density.fit(view.sb, rng)
-        if not isinstance(density, Bijection):
-            msg = f"method 'lacathode' needs a density with encode and decode, found {type(density).__name__}"
-            raise ConfigError(msg)
+        density = ensemble(self.kind, self.density.fit(view.sb, rng))
         m0 = 0.5 * (view.window.lo + view.window.hi)
-        n = max(int(self.oversample * len(view.sr)), 1)
+        n = max(int(np.ceil(self.oversample * len(view.sr))), 1)
         ids, m = rng.integers(2**64, size=n, dtype=np.uint64), np.full(n, m0)
         drawn = Events(ids, density.sample(m, rng), m, np.ones(n), view.sr.names)
         of = rng.integers(density.members, size=len(view.sr))
         parts = [carried(density, view.sr[of == member], m0, member) for member in range(density.members)]
         ratio = self.ratio.fit(Events.concatenate(parts), drawn, given_m=False, rng=rng)
-        return LacathodeScore(cast(Ensemble, density), ratio, view.sr.names, m0)
+        return LacathodeScore(density, ratio, view.sr.names, m0)
 
 
 def carried(density: Bijection, events: Events, m0: float, member: int) -> Events:

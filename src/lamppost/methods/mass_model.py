@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lamppost.core import Array, Events, Rng, View, Window
-from lamppost.errors import ConfigError, DataError
+from lamppost.errors import ConfigError
 
 __all__ = ["MassDensity", "at_nearest_mass", "expected_in_region", "masses_in_region"]
 
 _BINS = 24
 _ROUNDS = 50
+_LEAST = 20
 
 
 def at_nearest_mass(events: Events, window: Window) -> Events:
@@ -19,11 +20,11 @@ def at_nearest_mass(events: Events, window: Window) -> Events:
 
 
 def masses_in_region(view: View, n: int, rng: Rng, kind: str) -> Array:
-    """Masses (n,) of the background in the region, in ascending order; ConfigError if nothing can draw them."""
+    """Masses (n,) of the background in the region; ConfigError if nothing can draw them."""
     if view.sample_m is None:
         msg = f"method {kind!r} needs masses from a smooth model of the sidebands: the view has no sample_m"
         raise ConfigError(msg)
-    return np.sort(np.asarray(view.sample_m(n, rng), dtype=np.float64))
+    return np.asarray(view.sample_m(n, rng), dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +47,24 @@ class MassDensity:
         return np.asarray(np.interp(m, self.nodes, self.log_p))
 
 
-def expected_in_region(view: View) -> tuple[float, float]:
+def expected_in_region(view: View) -> tuple[float, float] | None:
     """Background weight in the region and its error, from the sidebands' masses.
 
     A curve log(dN/dm) = a + b t + c t^2, t the mass in units of the window, fitted by Poisson likelihood to 12 bins of
     either sideband and integrated across the region; the error is that of the fit. For weights the variance of a bin is
-    scaled by sum w^2 / sum w. DataError if a sideband holds nothing.
+    scaled by sum w^2 / sum w. None if a sideband has fewer than 20 events, or no weight.
     """
     window, sb = view.window, view.sb
     middle, half = 0.5 * (window.lo + window.hi), 0.5 * (window.hi - window.lo)
     counts, t, width = [], [], []
-    for lo, hi in ((window.lo - window.reach, window.lo), (window.hi, window.hi + window.reach)):
+    # data may end within a sideband: nothing beyond is measured
+    first, last = sb.m.min(initial=window.lo), np.nextafter(sb.m.max(initial=window.hi), np.inf)
+    for lo, hi in ((max(window.lo - window.reach, first), window.lo), (window.hi, min(window.hi + window.reach, last))):
+        if ((sb.m >= lo) & (sb.m < hi)).sum() < _LEAST:
+            return None
         found, edges = np.histogram(sb.m, _BINS // 2, (lo, hi), weights=sb.w)
         if not found.sum() > 0:
-            msg = f"sideband [{lo:g}, {hi:g}) holds {found.sum():g} events, expected some on either side of {window}"
-            raise DataError(msg)
+            return None
         counts.append(found)
         t.append((0.5 * (edges[1:] + edges[:-1]) - middle) / half)
         width.append(np.diff(edges) / half)

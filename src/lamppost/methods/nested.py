@@ -1,36 +1,40 @@
 """What scores made of other fitted values share: their bytes in one file, and what they ask of a fitted density."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from lamppost.core import Array, Bijection, Events, Rng
-from lamppost.errors import DataError
+from lamppost.core import Array, Bijection, Conditional, Events
+from lamppost.errors import ConfigError, DataError
 from lamppost.storage import Tensors, pack, restore, unpack
 
-__all__ = ["Ensemble", "nest", "unnest"]
+__all__ = ["Ensemble", "ensemble", "nest", "unnest"]
 
 _PART = "part:"
 
 
+@runtime_checkable
 class Ensemble(Bijection, Protocol):
     """A fitted density of several members that knows the density of each, and can be stored."""
-
-    fractions: tuple[float, ...] | None
-    """What members found for the fraction next to a frozen background."""
 
     def member_log_probs(self, events: Events) -> Array:
         """Log density (members, n) of every member."""
         ...
 
-    def sample_mass(self, n: int, rng: Rng) -> Array:
-        """Masses (n,) of a joint density."""
-        ...
-
     def to_bytes(self) -> bytes:
         """All there is to it."""
         ...
+
+
+def ensemble(kind: str, density: Conditional) -> Ensemble:
+    """The density itself; ConfigError if the method `kind` cannot work with it."""
+    if not isinstance(density, Ensemble):
+        msg = (
+            f"method {kind!r} needs a density with encode, decode and member_log_probs, found {type(density).__name__}"
+        )
+        raise ConfigError(msg)
+    return density
 
 
 class _Stored(Protocol):

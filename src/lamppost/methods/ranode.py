@@ -1,16 +1,16 @@
 """`ranode`: a signal density next to a frozen background, by the likelihood of their mixture."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Protocol, cast
+from typing import Annotated, Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lamppost.core import Array, Density, Events, Method, Rng, Score, View, Window
-from lamppost.errors import DataError
+from lamppost.errors import ConfigError, DataError
 from lamppost.methods.mass_model import MassDensity, at_nearest_mass, masses_in_region
-from lamppost.methods.nested import Ensemble, nest, unnest
+from lamppost.methods.nested import Ensemble, ensemble, nest, unnest
 from lamppost.methods.signal_density import Normals, fit_signal
 from lamppost.storage import fitted
 
@@ -32,10 +32,10 @@ class Ranode(Method):
     coordinates in which the background's features are normal, found from many starts: see `fit_signal`. The score is
     log p_S(x) - log p_B(x|m), p_S integrated over m: a cut on p_S(x, m) would carve a peak into the spectrum.
 
-    Assumes a well interpolated p_B, and a signal that is one cluster of events: of several p_S finds the most
-    significant. Fails where p_B is wrong by more than the signal, whose place such an error takes; without a signal it
-    points at the largest fluctuation or error. w is that of the cluster, less than the signal's if that has tails in
-    which nothing tells it from the background.
+    Assumes a well interpolated p_B, and a signal that is one cluster of events: of several, p_S is the most significant
+    one. Fails where p_B is wrong by more than the signal, whose place such an error takes, and where many events share
+    one value; without a signal it points at the largest fluctuation or error. w is that of the cluster, less than the
+    signal's if that has tails in which nothing tells it from the background.
     """
 
     kind: Literal["ranode"] = "ranode"
@@ -55,7 +55,10 @@ class Ranode(Method):
     def fit(self, view: View, rng: Rng) -> Score:
         """p_B, then p_S; ConfigError if the view has no masses for the region."""
         mass = MassDensity.fit(masses_in_region(view, _MASSES, rng, self.kind), view.window)
-        background = cast(_Background, self.density.fit(view.sb, rng))
+        background = ensemble(self.kind, self.density.fit(view.sb, rng))
+        if not isinstance(background, _Background):
+            msg = f"method 'ranode' needs a density with `preprocess`, found {type(background).__name__}"
+            raise ConfigError(msg)
         y, log_slope = _coordinates(background, view.sr)
         u, log_unit = _mass_coordinate(view.sr.m, view.window)
         log_b = background.log_prob(view.sr) - log_slope + mass(view.sr.m) - log_unit
@@ -78,6 +81,7 @@ class _Map(Protocol):
     def inverse(self, z: Array) -> NDArray[np.float32]: ...
 
 
+@runtime_checkable
 class _Background(Ensemble, Protocol):
     """A density that knows coordinates in which each feature alone is about normal."""
 
@@ -120,11 +124,13 @@ class RanodeScore:
 
     def sample(self, n: int, rng: Rng) -> Events:
         """n events of the signal, features and masses."""
-        y = self.signal.sample(n, rng)
+        lo, hi = self.window.lo, np.nextafter(self.window.hi, -np.inf)
+        edges, _ = _mass_coordinate(np.array([lo, hi]), self.window)
+        y = self.signal.sample(n, rng, (float(edges[0]), float(edges[1])))
         m = 0.5 * (self.window.lo + self.window.hi) + _spread(self.window) * y[:, -1]
         ids = rng.integers(2**63, size=n).astype(np.uint64)
         x = self.background.preprocess.inverse(y[:, :-1])
-        return Events(ids, x, m.clip(self.window.lo, self.window.hi), np.ones(n), self.names)
+        return Events(ids, x, m.clip(lo, hi), np.ones(n), self.names)
 
     def to_bytes(self) -> bytes:
         """A safetensors file with the background's density in it."""

@@ -7,9 +7,11 @@ import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from lamppost.core import Events, Method, Ratio, Rng, Score, Template, View
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, DataError
 
 __all__ = ["SaCwola"]
+
+_LEAST = 10
 
 
 class SaCwola(Method):
@@ -42,12 +44,25 @@ class SaCwola(Method):
         ------
         ConfigError
             If there is no simulation.
+        DataError
+            If data or simulation have next to nothing in the region or beside it.
         """
         if view.sim is None:
             msg = "method 'sa_cwola' needs a reference simulation: [samples] simulation, found none"
             raise ConfigError(msg)
         sidebands = Template.parse("sidebands")
         inside, beside = (view.sim[where(view.sim.m)] for where in (view.window.inside, view.window.beside))
+        for what, events in (
+            ("events", view.sr),
+            ("events", view.sb),
+            ("simulated events", inside),
+            ("simulated events", beside),
+        ):
+            if len(events) < _LEAST or not events.w.sum() > 0:
+                where = "in" if events is view.sr or events is inside else "beside"
+                found = f"{len(events)} {what} of weight {events.w.sum():g} {where} the region {view.window}"
+                msg = f"method 'sa_cwola': {found}, expected at least {_LEAST} of positive weight"
+                raise DataError(msg)
         simulated = sidebands.make(View(inside, beside, view.window), rng)
         dependence = self.ratio.fit(inside, simulated, given_m=False, rng=rng)
         region, observed = _unit(view.sr), _unit(sidebands.make(view, rng))

@@ -25,7 +25,8 @@ class Tnt(Method):
     Of the events that the tagger of object 1 likes best, a classifier tells those in the region from those beside it,
     by object 2 alone. Then the roles are swapped. An autoencoder is the first tagger, the classifiers are those of
     every further round: the better they are, the more signal is in what they train each other with. The score is the
-    sum of both log ratios: the features of the objects count as independent given signal or background.
+    sum of both log ratios: the features of the objects count as independent given signal or background. Features that
+    belong to neither object take no part.
 
     The paper takes what the tagger likes least for background, and mends by weights in pT that such events are others:
     objects of one event know of each other. Sidebands with the same tag have all of that in them from the start.
@@ -70,8 +71,9 @@ class Tnt(Method):
         """Which events of the region, and which beside it, are among the highest by their tag."""
         scores, w = tag(Events.concatenate([seen.sr, seen.sb])), np.concatenate([seen.sr.w, seen.sb.w])
         order = np.argsort(-scores, kind="stable")
-        kept = np.zeros(len(scores), dtype=bool)
-        kept[order] = np.cumsum(w[order]) <= self.tagged * w.sum()
+        last = np.searchsorted(np.cumsum(w[order]), self.tagged * w.sum())
+        # equal tags whole: a cut among them would favour what comes first, the region
+        kept = scores >= scores[order[min(last, len(order) - 1)]]
         return kept[: len(seen.sr)], kept[len(seen.sr) :]
 
     def _train(self, seen: View, region: Mask, beside: Mask, rng: Rng) -> Score:

@@ -5,9 +5,9 @@ from typing import Literal
 from lamppost.core import Events, Rng, Template, View
 from lamppost.errors import ConfigError, DataError
 
-__all__ = ["LEAST", "Simulated", "region_and_sidebands"]
+__all__ = ["Simulated", "region_and_sidebands"]
 
-LEAST = 20
+_LEAST = 20
 """Simulated events in the region and in the sidebands, at least."""
 
 
@@ -41,7 +41,7 @@ def region_and_sidebands(kind: str, view: View, *, learns: bool = False) -> tupl
     ConfigError
         If there is no simulation.
     DataError
-        If less than LEAST of them, or no positive weight, are in the region; where the template `learns`, in the
+        If less than _LEAST of them, or no positive weight, are in the region; where the template `learns`, in the
         sidebands as well.
     """
     if view.sim is None:
@@ -51,10 +51,10 @@ def region_and_sidebands(kind: str, view: View, *, learns: bool = False) -> tupl
     region, beside = view.sim[window.inside(m)], view.sim[window.beside(m)]
     needed = {"region": region, "sidebands": beside} if learns else {"region": region}
     for where, events in needed.items():
-        if len(events) < LEAST or not events.w.sum() > 0:
+        if len(events) < _LEAST or not events.w.sum() > 0:
             msg = (
                 f"template {kind!r}: {len(events)} simulated events of weight {events.w.sum():g} in the {where} of "
-                f"window {window}, expected at least {LEAST} of positive weight"
+                f"window {window}, expected at least {_LEAST} of positive weight"
             )
             raise DataError(msg)
     return region, beside
