@@ -166,6 +166,9 @@ DATA = {
     "window outside the data": Bad(
         ("scan.windows", "[7600, 7900)"), {"scan": {"windows": [[3200, 3600], [7600, 7900]]}}
     ),
+    "validation window outside the data": Bad(
+        ("scan.validation", "[7600, 7900)"), {"scan": {"validation": [[7600, 7900]]}}
+    ),
     "fit range outside the data": Bad(
         ("events.parquet", "mjj", "[20000, 30000)"),
         {"fit": {"range": [20000, 30000]}, "scan": {"windows": [[22000, 24000]]}},

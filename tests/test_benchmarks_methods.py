@@ -1,6 +1,8 @@
 """The benchmark of the methods in miniature: its tables, one comparison and one hunt, and the page."""
 
+import argparse
 import json
+import math
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -88,8 +90,8 @@ def prepare(command: Callable[..., None], folder: Path) -> Path:
     write(folder / "more/ref_300k.parquet", wide(jets(1_000, 7), 7))
     numbers = {"wprime": 600, "zprime_tt": 300}
     processes = {name: {"events": n} for name, n in numbers.items()}
-    signals = wide(jets(900, 8, True), 8)
-    write(folder / "more/signals.parquet", signals, {"simulation": {"processes": processes}})
+    simulation = {"processes": processes, "seed": 8, "shower": {"model": "simple", "mpi": True}}
+    write(folder / "more/signals.parquet", wide(jets(900, 8, True), 8), {"simulation": simulation})
     command("prepare", folder / "tables", "--more", folder / "more", "--out", folder / "out")
     return folder / "out"
 
@@ -120,21 +122,29 @@ def test_tables_are_common(command: Callable[..., None], tmp_path: Path) -> None
     assert len(found["wide_qcd"].column_names) == 2 + len(set(found["wide_qcd"].column_names) - {"event", "label"})
 
 
-def test_comparison_hunts_and_page(command: Callable[..., None], tmp_path: Path) -> None:
+def test_comparison_hunts_and_page(command: Callable[..., None], part: Any, tmp_path: Path) -> None:
     out, common = prepare(command, tmp_path), ["--workers", "1", "--quiet", "--seed", "1000"]
     some = ["--draws", "2", "--strengths", "0.05", "--methods", "idealised", "cwola"]
     command("main", "--out", out, *common, *some)
-    command(
-        "prongs", "--out", out, *common, "--draws", "1", "--methods", "cwola", "--strengths", "0.05", "--sets", "12"
-    )
+    one = ["--draws", "1", "--methods", "cwola", "--strengths", "0.05", "--sets", "12"]
+    command("prongs", f"--out={out}/", *common, *one)
+    assert f"{out}" not in json.loads((out / "prongs.json").read_text())["command"]
     command("null", "--out", out, *common, "--draws", "1", "--events", "6000", "--methods", "random")
     first = json.loads((out / "main.json").read_text())
     assert first["command"].startswith("python benchmarks/methods.py main --out OUT")
     cwola = first["by_set"]["4"]["methods"]["cwola"]["s_over_b"]["0.05"]
     assert len(cwola["draws"]["sic_max"]) == 2
     assert cwola["sic_max"][0] > 2  # two masses and two ratios, all of them far from background
-    null = json.loads((out / "null.json").read_text())["methods"]["random"]
-    assert [0 < one["p_global"] <= 1 for one in null] == [True]
+    (null,) = json.loads((out / "null.json").read_text())["methods"]["random"]
+    assert all(0 < null[p] <= 1 for p in ("p_global", "sidebands_p", "across_p", "control_p"))
+    assert null["across_p"] != null["sidebands_p"]  # the one sees the region, too
+    assert null["cpu_s"] > 0
+    drawn, view = part("draws").drawn(str(out), 1, 0.05, 1000)
+    (counted,) = first["by_set"]["4"]["draws"][1]["strengths"]
+    assert (len(view.sr), *drawn.injected) == tuple(counted[name] for name in ("region", "injected_region", "injected"))
+    command("null", "--out", out, *common, "--draws", "1", "--events", "6000", "--methods", "random")
+    (resumed,) = json.loads((out / "null.json").read_text())["methods"]["random"]
+    assert resumed["cpu_s"] == pytest.approx(null["cpu_s"])  # the first start's
     (out / "main.json").unlink()
     command("main", "--out", out, *common, *some)  # from what is stored
     again = json.loads((out / "main.json").read_text())
@@ -144,7 +154,9 @@ def test_comparison_hunts_and_page(command: Callable[..., None], tmp_path: Path)
     assert "| cwola " in text
     assert "## Three prongs" in text
     assert "features mj1, dm, tau1_j1" in text
-    assert "random: smallest of 1 global p" in text
+    assert "random: smallest of 1 global p in 1 hunts" in text
+    assert "## How the tables were made" in text
+    assert "`lamppost simulate wprime=600 zprime_tt=300 --seed 8 --features wide`, `[shower]` mpi = true" in text
 
 
 def test_page_of_what_was_measured(part: Any, tmp_path: Path) -> None:
@@ -180,16 +192,104 @@ def test_page_of_what_was_measured(part: Any, tmp_path: Path) -> None:
     assert found["anode, S/B 0.0064, eps_B 0.001: size of the pull"] == ["2.00 [2.00, 2.00]", "≤ 1", "missed by 1"]
     assert found["hunt with cathode, one window, wall s"] == ["200.00", "≤ 240", "met"]
     assert ["cwola", "700", "500 to outside", "0.003", "1.1", "1000: 4.0, 500: 2.0", "9"] in rows
-    assert ["cwola", "0.5 none", "0.5", "1.5", "3 of 40", "SCULPTS", "0.4", "5"] in rows
+    assert [
+        "cwola",
+        "8 of 9",
+        " ".join(["0.5"] * 8 + ["none"]),
+        "0.5",
+        "1.5",
+        " ".join(["0.4"] * 8 + ["none"]),
+        "10",
+    ] in rows
+    flat = {row[0]: row[3:] for row in rows if len(row) == 6}
+    assert flat["cwola"] == ["0 of 8", "2 of 8", "SCULPTS"]
+    assert flat["cathode"] == ["1 of 8", "0 of 8", ""]
+    assert found["cwola: smallest of 8 global p in 9 hunts, for their number"] == ["1.00", "≥ 0.05", "met"]
+    assert found["anode: smallest of 0 global p in 1 hunts, for their number"][2] == "not measured"
     assert "![SIC" in (tmp_path / "page.md").read_text()
     assert "cathode" in (tmp_path / "_static/sensitivity.svg").read_text()
-    beside = [row[1:] for row in rows if len(row) == 5 and row[3] == "15.08"]
-    assert beside == [["idealised", "4.00 [4.00, 4.00]", "15.08", "lower"]]
+    beside = {row[1]: row[2:] for row in rows if len(row) == 5 and row[0] == "All methods, four features"}
+    assert beside["idealised"] == ["4.00 [4.00, 4.00]", "15.08", "lower"]
+    assert beside["cwola"][2] == "not comparable: eps_B at the maximum is 0.0002"
 
 
 def test_peak_is_the_fullest_bin(part: Any) -> None:
     values = np.array([1.0, 95.0, 98.0, 99.0, 121.0, 125.0, 300.0])
     assert part("ranode").peak(values, 20.0) == 90.0
+
+
+def test_page_where_a_method_could_not_be_trained(part: Any, tmp_path: Path) -> None:
+    failed = method([1.0] * 3)
+    nothing = {**dict.fromkeys(FIGURES), "ratio": dict.fromkeys(FIGURES), "flatness": {"0.01": dict.fromkeys(FLAT)}}
+    draws = {name: [None] * 3 for name in (*FIGURES, "eps_b_at_max")}
+    failed |= {"cpu_s": None, "s_over_b": {"0.0064": {**nothing, "draws": draws}}}
+    made = {"idealised": method([4.0] * 3, True), "cathode": failed}
+    agreement = {"0.0064": dict.fromkeys(AGREEMENT)}
+    stored = {"by_set": {"4": {**SIZES, "methods": made, "agreement": agreement}}, **ORIGIN}
+    for name in ("main", "curve", "correlated"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(stored))
+    part("page").write(tmp_path, tmp_path / "page.md")
+    text = (tmp_path / "page.md").read_text()
+    (row,) = [line for line in text.splitlines() if line.startswith("| cathode / idealised, max SIC, S/B 0.0064")]
+    assert "not measured" in row
+    assert "Rank correlation" not in text
+
+
+def test_bars_can_fail(part: Any) -> None:
+    bar = part("sections").Bar
+    assert bar("a", [1.0], 1.0).met
+    assert not bar("a", [1.0], 1.0, strict=True).met
+    assert not bar("a", [1.0], 1.0, at_least=False, strict=True).met
+    assert bar("a", [0.9], 1.0, at_least=False, strict=True).cells() == ["a", "0.90", "< 1", "met"]
+    assert bar("a", [math.inf] * 3, 1.0).cells() == ["a", "∞ [∞, ∞]", "≥ 1", "met"]
+
+
+def test_what_others_start_from_may_find_nothing(part: Any) -> None:
+    """A difference has a value where a ratio has none; who finds as little does not beat it."""
+    methods = {"salad": method([1.0, 2.0, 3.0]), "feta": method([0.0] * 3), "simulation": method([0.0] * 3)}
+    bars = {bar.what: bar for bar in part("requirements").main_bars(methods)}
+    assert bars["salad - simulation, max SIC, S/B 0.0064"].found == pytest.approx([2.0, 1.32, 2.68])
+    assert bars["salad - simulation, max SIC, S/B 0.0064"].met
+    assert bars["feta - simulation, max SIC, S/B 0.0064"].met is False
+
+
+def test_sa_cwola_is_judged_where_it_can_fail(part: Any) -> None:
+    bars = part("requirements").correlated_bars({"sa_cwola": method([1.0] * 3)})
+    assert [(bar.what, bar.met) for bar in bars if bar.what.startswith("sa_cwola")] == [
+        ("sa_cwola, SIC at eps_B = 1e-3, shifted set", False)
+    ]
+
+
+@pytest.mark.parametrize("size", [4, 10, 12])
+def test_groups_share_the_features_out(part: Any, size: int) -> None:
+    features = part("configs").SETS[size]
+    groups = part("configs").data(["events.parquet"], features)["groups"]
+    assert sorted([*groups["j1"], *groups["j2"]]) == sorted(features)
+    assert (groups["j1"][0], groups["j2"][0]) == ("mj1", "dm")
+
+
+def test_options_are_offered_where_they_act(command: Callable[..., None], tmp_path: Path) -> None:
+    for wrong in (["anode", "--methods", "cwola"], ["hunt", "--sets", "4"], ["main", "--sets", "12"]):
+        with pytest.raises(SystemExit):
+            command(*wrong, "--out", tmp_path)
+
+
+def test_looks_are_kept_for_the_same_tables_only(part: Any, tmp_path: Path) -> None:
+    options = argparse.Namespace(out=tmp_path, seed=1000, draws=1)
+
+    def look(digest: str) -> dict[str, Any]:
+        about = {name: {"sha256": digest} for name in ("qcd", "wprime")}
+        (tmp_path / "tables").mkdir(exist_ok=True)
+        (tmp_path / "tables/about.json").write_text(json.dumps(about))
+        (found,) = part("measured").looks("dict", dict, options, 5, [{"strength": 0.1}])
+        return dict(found)
+
+    assert look("a")["number"] == 0
+    (kept,) = (tmp_path / "dict").glob("*.json")
+    stored = json.loads(kept.read_text())
+    kept.write_text(json.dumps({**stored, "result": {**stored["result"], "strength": 0.2}}))
+    assert look("a")["strength"] == 0.2  # what was stored
+    assert look("b")["strength"] == 0.1  # made anew
 
 
 def test_methods_that_sculpt_are_named(part: Any) -> None:
@@ -215,20 +315,27 @@ REACH = {
     "warnings": [],
     "methods": {"cwola": {**REACHED, "points": [{"events": 1000, "median": 4.0}, {"events": 500, "median": 2.0}]}},
 }
-HUNTED = {"z_local": 1.5, "sculpting_p": [0.001] * 3 + [0.5] * 37, "control_p": 0.4, "cpu_s": 10.0, "warnings": []}
-UNFIT = {"p_global": None, "z_local": None, "sculpting_p": [], "control_p": None, "cpu_s": 0.0, "warnings": []}
+UNFIT = dict.fromkeys(("p_global", "z_local", "sidebands_p", "across_p", "control_p", "cpu_s"))
+HUNTED = {"p_global": 0.5, "z_local": 1.5, "sidebands_p": 0.5, "across_p": 0.5, "control_p": 0.4, "cpu_s": 10.0}
 NULL = {
-    "draws": 2,
+    "draws": 9,
     "events": 10,
     "scan": {"windows": [[3300.0, 3700.0]]},
-    "methods": {"cwola": [{**HUNTED, "p_global": 0.5}, UNFIT]},
+    "methods": {
+        "cwola": [*[{**HUNTED, "across_p": 0.001}] * 2, *[HUNTED] * 6, UNFIT],
+        "cathode": [{**HUNTED, "sidebands_p": 0.001}, *[HUNTED] * 7],
+        "anode": [UNFIT],
+    },
 }
 
 
 def method(sic: list[float], needs_truth: bool = False) -> dict[str, Any]:
-    """What a comparison says of a method that had these SIC in three draws."""
-    figures = {name: [float(q) for q in np.quantile(sic, [0.5, 0.16, 0.84])] for name in FIGURES}
-    found = {**figures, "flatness": {"0.01": FLAT}, "draws": dict.fromkeys(FIGURES, sic)}
+    """What a comparison says of a method that had these SIC in three draws, and the idealised one 4 in all of them."""
+    median = [float(q) for q in np.quantile(sic, [0.5, 0.16, 0.84])]
+    figures = dict.fromkeys(FIGURES, median)
+    ratio = {name: [q / 4.0 for q in found] for name, found in figures.items()}
+    draws = {**dict.fromkeys(FIGURES, sic), "eps_b_at_max": [2e-3 if needs_truth else 2e-4] * 3}
+    found = {**figures, "ratio": ratio, "flatness": {"0.01": FLAT}, "draws": draws}
     about = {"kind": "x", "needs_truth": needs_truth, "closure_auc": None, "closure": [], "cpu_s": 1.0}
     return {**about, "s_over_b": {"0.0064": found}}
 

@@ -169,6 +169,8 @@ def test_sqrt_s_beside_the_function() -> None:
         ("fit.bins", [2800, 8000], "bins: expected more than 5 rising edges from 2800 to 8000, the fit range"),
         ("fit.bins", [2800, 3000, 2900, 3100, 3200, 3300, 8000], "bins: expected more than 5 rising edges"),
         ("fit.bins", [2800, 3000, 3100, 3200, 3300, 3400, 7000], "bins: expected more than 5 rising edges"),
+        ("fit.n_parameters", 9, "fit.n_parameters: expected 2 to 5 for 'dijet', found 9"),
+        ("data.groups", {"j1": ["mj1", "dm", "mj1"]}, "groups.j1: feature 'mj1' is listed twice"),
         ("fit.toys", 10, "fit.toys: Input should be greater than or equal to 100, found 10"),
         ("fit.function", "spline", "unknown kind 'spline'"),
         ("fit.signal", {"kind": "gaussian", "width_of": 3}, "unknown key 'width_of'"),

@@ -67,7 +67,7 @@ def reached(names: tuple[str, ...]) -> Json:
         "reach": {"events": [2000, 700, 125], "draws": 2, "z": 3.0, "background": 0.5},
         "windows": [{"lo": 3300.0, "hi": 3700.0, "reach": 400.0}],
         "draw": {"background": 460000, "background_region": 56412.4, "signal_in_region": 0.74},
-        "definitions": {"events": "signal < all"},
+        "definitions": {"events": "signal < all", "sic": "not here"},
         "methods": methods,
     }
 
@@ -82,7 +82,7 @@ def result(names: tuple[str, ...]) -> Json:
     return {
         **origin(),
         "compare": {"draws": 10, "test": 0.3, "reference": 0.3, "shift": 0.1},
-        "definitions": {"floor": 25, "sic": "a < b"},
+        "definitions": {"floor": 25, "follows_p": 0.02, "shared_part": 0.05, "sic": "a < b"},
         "reference_method": names[0],
         "methods": methods,
         "agreement": {s: dict.fromkeys(("background", "signal", "shared"), same) for s in STRENGTHS},
@@ -151,6 +151,34 @@ def test_reach_stands_beside_the_comparison_or_alone() -> None:
         for expected in ("612", "[–, 880]", "0.123%", "1.87", "above 2000", "700: 3.5", "mind the <gap>", NASTY[0]):
             assert expected in text
         assert html.count("<script") == 0
+
+
+def test_what_is_not_known_or_not_finite() -> None:
+    """A ratio to nothing found is infinite; a method that could not be trained leaves holes, not a traceback."""
+    value = result(("idealised", "cathode"))
+    value["methods"]["cathode"]["s_over_b"]["0.003"]["ratio"]["sic_max"] = [1.5, 0.5, None]
+    one = value["methods"]["idealised"]["s_over_b"]["0.0064"]
+    one |= {**dict.fromkeys(("sic_max", "auc", "curves")), "ratio": dict.fromkeys(one["ratio"])}
+    one["flatness"] = {part: dict.fromkeys(found) for part, found in one["flatness"].items()}
+    value["methods"]["idealised"] |= dict.fromkeys(("cpu_s", "closure_auc", "closure_auc_error"))
+    value["agreement"]["0.0064"] = dict.fromkeys(("background", "signal", "shared"))
+    with studio(None) as draw:
+        text = Page(render_comparison(value, None, None, draw)).text.replace("\N{NO-BREAK SPACE}", " ")
+    assert "1.50 [0.50, ∞]" in text
+    assert text.count("no draw in which all methods could be trained") == 3
+
+
+def test_numbers_behind_words_are_those_of_the_result() -> None:
+    value = result(("idealised",))
+    value["methods"]["idealised"]["s_over_b"]["0"]["flatness"]["0.01"]["p"][0] = 0.015
+    with studio(None) as draw:
+        html = render_comparison(value, reached(("inclusive",)), None, draw)
+    text = Page(html).text
+    assert '<span class="alert">0.015 !</span>' in html
+    assert "if a median p-value is below 0.02" in text
+    assert "Common part of the 5% of background with the highest scores; 0.05 is chance" in text
+    first, second = (text.index(f"Definitions of {of}") for of in ("the comparison", "reach"))
+    assert first < text.index("a < b") < second < text.index("not here")
 
 
 def test_same_file_same_bytes(tmp_path: Path) -> None:

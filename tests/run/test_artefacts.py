@@ -1,12 +1,18 @@
 """Artefacts: what goes in comes out, and a damaged one is never taken for whole."""
 
+from hashlib import sha256
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lamppost.core import Method, Ratio, Window
 from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
+from lamppost.run.compare.tasks import Look
+from lamppost.run.planned import Planned
+from lamppost.run.plug_ins import plug_ins
 
 ABOUT = {"names": ["a", "b"], "n_rows": 5}
 
@@ -126,6 +132,29 @@ def test_only_left_overs_are_removed(tmp_path: Path) -> None:
         (tmp_path / name).touch()
     remove_parts(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "a.json", "notes.part"]
+
+
+def test_names_cover_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kind defined elsewhere names its file, however deep it is; what stands in this package names none."""
+    source = tmp_path / "my_ratio.py"
+    text = "from typing import Literal\nfrom lamppost.learn.boosted import Boosted\n\n\n"
+    source.write_text(text + "class Mine(Boosted):\n    kind: Literal['mine'] = 'mine'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    mine = import_module("my_ratio").Mine()
+    try:
+        own, other = Method.parse("weak"), Method.parse({"kind": "weak", "ratio": mine})
+        assert plug_ins({"method": own, "window": Window(1.0, 2.0, 3.0), "seed": 1}) == []
+        combined = Look(Method.parse({"kind": "combination", "methods": [own, other]}), False, 0, 0.0)
+        for value in (mine, [other], {"look": combined}):
+            assert plug_ins(value) == [sha256(source.read_bytes()).hexdigest()]
+        keys = []
+        for more in ("", "# edited\n"):
+            source.write_text(source.read_text() + more)
+            named = (("look", own), ("look", other), ("look", combined))
+            keys.append([Planned().add("train", "", print, {name: value}) for name, value in named])
+        assert [one == two for one, two in zip(*keys, strict=True)] == [True, False, False]
+    finally:
+        Ratio.registry.pop("mine")
 
 
 def test_names_cover_libraries_and_code() -> None:

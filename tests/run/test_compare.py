@@ -5,17 +5,18 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
 import tomli_w
 
 from lamppost.api.comparison import compare
-from lamppost.cli.comparison import add_verbs
+from lamppost.cli.comparison import add_verbs, table
 from lamppost.config.comparison import load_comparison, parse_comparison
-from lamppost.core import Method, Rng, Score, View
-from lamppost.errors import LamppostError
+from lamppost.core import Events, Method, Rng, Score, Template, View
+from lamppost.errors import FitError, LamppostError
+from lamppost.report.comparison import write_comparison as write_page
 from lamppost.run.artefacts import Store
 from lamppost.run.compare.plan import plan
 from lamppost.run.samples import load
@@ -72,6 +73,8 @@ def test_what_is_in_the_result(finished: Path) -> None:
         assert region[0] == region[1]
         assert counts["strengths"][0]["injected"] == 0
     assert "eps_B = 1e-3 keeps 0." in result["warnings"][0]
+    assert [one["s_over_b"] for one in result["methods"]["cwola"]["closure"]] == [0.0]
+    assert result["definitions"]["closure_auc"].endswith("at S/B = 0")
 
 
 def test_bands_and_ratios_are_of_paired_draws(finished: Path) -> None:
@@ -253,10 +256,74 @@ def test_who_follows_m_is_named(tmp_path: Path) -> None:
     assert not found["blind"]["follows_m"]
 
 
+class Brittle(Template):
+    """Fails at the fits with these numbers."""
+
+    kind: Literal["brittle"] = "brittle"
+    fails: tuple[int, ...]
+    made: ClassVar[list[Events]] = []
+
+    def make(self, view: View, rng: Rng) -> Events:
+        self.made.append(view.sb)
+        if len(self.made) - 1 in self.fails:
+            msg = "no masses"
+            raise FitError(msg)
+        return view.sb
+
+
+def brittle(folder: Path, *fails: int, **changes: Any) -> Path:
+    """A comparison with a method of that template: in each draw a training at either strength, then the closure."""
+    Brittle.made.clear()
+    weak = {"kind": "weak", "ratio": RATIO, "template": {"kind": "brittle", "fails": fails}}
+    draws = {"strengths": [0.05, 0.1], "draws": 2, "closure": 2}
+    return write_comparison(folder, methods={"cwola": None, "brittle": weak, **changes}, compare=draws)
+
+
+def test_a_training_that_fails_is_left_out_and_ends_nothing(tmp_path: Path) -> None:
+    """The stronger injection of the first draw, the weaker one of the second."""
+    config, out = brittle(tmp_path, 1, 3), tmp_path / "run"
+    result = compared(config, out)
+    found = result["methods"]["brittle"]
+    for strength, known in (("0.05", 0), ("0.1", 1)):
+        draws = found["s_over_b"][strength]["draws"]
+        for values in (draws["auc"], draws["ratio"]["sic_max"], draws["cpu_s"]):
+            assert [value is not None for value in values] == [number == known for number in (0, 1)]
+        assert found["s_over_b"][strength]["auc"] == pytest.approx([draws["auc"][known]] * 3)
+        assert found["s_over_b"][strength]["flatness"]["0.01"]["p"] is not None
+        assert len(result["agreement"][strength]["signal"]) == 3
+    assert result["warnings"][0] == "brittle: a training failed in 2 of 2 draws and is left out; the first: no masses"
+    assert len(found["closure"]) == 2
+    assert timeless(compared(config, out)) == timeless(result)
+    assert len(Brittle.made) == 6  # what failed once is not tried again
+
+
+def test_a_method_that_always_fails_leaves_the_others(tmp_path: Path) -> None:
+    result = compared(brittle(tmp_path, *range(6)), tmp_path / "run")
+    found = result["methods"]["brittle"]
+    assert found["cpu_s"] is found["closure_auc"] is found["s_over_b"]["0.1"]["auc"] is None
+    assert found["closure"] == []
+    assert not found["s_over_b"]["0.1"]["follows_m"]
+    assert result["agreement"]["0.1"] == dict.fromkeys(("background", "signal", "shared"))
+    assert result["methods"]["best"]["s_over_b"]["0.1"]["auc"][0] > 0.9
+    whats = [line.split(" failed")[0] for line in result["warnings"] if "failed in 2 of 2 draws" in line]
+    assert whats == ["brittle: a training", "brittle: a closure"]
+    assert any(line.split()[:4] == ["brittle", "-", "-", "-"] for line in table(result))
+    assert "no draw in which all methods could be trained" in write_page(tmp_path / "run").read_text()
+
+
+def test_where_no_training_succeeds_the_reason_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FitError, match="every training failed; the first: no masses"):
+        compared(brittle(tmp_path, *range(6), best=None, blind=None), tmp_path / "run")
+    assert not (tmp_path / "run" / "compare.json").exists()
+
+
 FAULTS = {
     "no-label": ({"data": {"label": None}}, "data.label: expected the column"),
     "weight": ({"data": {"weight": "a"}}, "data.weight: a comparison counts events, expected none, found 'a'"),
-    "windows": ({"scan": {"windows": [[3300.0, 3700.0], [3700.0, 4100.0]]}}, "about one window, found 2"),
+    "windows": (
+        {"scan": {"windows": [[3300.0, 3700.0], [3700.0, 4100.0]]}},
+        "about one window, found 2; windows of hunts belong in reach.windows",
+    ),
     "kind": ({"methods": {"x": {"kind": "surely_not"}}}, "unknown kind 'surely_not'"),
     "key": ({"compare": {"drawz": 3}}, "unknown key 'compare.drawz'"),
     "strength": ({"compare": {"strengths": [-0.1]}}, "compare.strengths.0"),

@@ -1,6 +1,9 @@
 """Figures of merit against values worked out by hand; draws, masses, closure, agreement against their definitions."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -8,12 +11,14 @@ from scipy.stats import kstest
 
 from lamppost.core import Array, Events, Method, Window
 from lamppost.errors import DataError
+from lamppost.run.artefacts import Store
 from lamppost.run.compare.agreement import rank_correlations, shared
+from lamppost.run.compare.bands import band, ratio_band, ratios
 from lamppost.run.compare.closure import closure_auc, expectation_of
-from lamppost.run.compare.collect import band
-from lamppost.run.compare.draws import Draw, Share, draw
+from lamppost.run.compare.draws import Draw, Share, check_draws, draw
 from lamppost.run.compare.figures import EPS_B, EPS_S, FLOOR, Cuts, area, curves, figures
 from lamppost.run.compare.tasks import flatness
+from lamppost.run.samples import Stored
 from lamppost.run.view import MassModel, SmoothMass
 from lamppost.stats import background as family
 from small_comparison import WINDOW, background, signal
@@ -84,6 +89,41 @@ def test_area_counts_pairs() -> None:
 def test_band_is_of_what_is_known() -> None:
     assert band([None, None]) is None
     assert band([2.0, None, 1.0, 3.0]) == pytest.approx([2.0, 1.32, 2.68])
+
+
+def test_a_ratio_to_nothing_is_infinite() -> None:
+    """Dropping it, and keeping 0 over something, would say that a method is worse than it is."""
+    found = ratios([1.0, 2.0, 0.0, 0.0, None], [2.0, 0.0, 0.0, 1.0, 1.0])
+    assert found == [0.5, np.inf, None, 0.0, None]
+    assert ratio_band(found) == [0.5, pytest.approx(0.16), None]  # of 0, 0.5 and infinity
+    assert ratio_band([np.inf, np.inf, 1.0]) == [None, None, None]
+    assert ratio_band([None]) is None
+    finite = [3.0, 1.0, 2.0, 5.0]
+    assert ratio_band(finite) == band(finite)
+
+
+def test_draws_are_held_two_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many strengths there are: of a draw of two million events memory holds few."""
+    everything, label = events(10_000, 4000)
+    made: list[ref[Draw]] = []
+    alive: list[int] = []
+
+    def watched(*arguments: Any) -> Draw:
+        alive.append(sum(one() is not None for one in made))
+        drawn = draw(*arguments)
+        made.append(ref(drawn))
+        return drawn
+
+    monkeypatch.setattr("lamppost.run.compare.draws.draw", watched)
+    monkeypatch.setattr(
+        "lamppost.run.compare.draws.load", lambda *_: Stored(everything, np.arange(len(label)), label, {})
+    )
+    strengths = (0.0, 0.01, 0.02, 0.05, 0.1)
+    check_draws(Store(tmp_path), "checked.json", data="", share=SHARE, draws=1, strengths=strengths)
+    assert len(alive) == 5
+    assert max(alive) == 1
+    injected = [one["injected"] for one in Store(tmp_path).read_json("checked.json")[0]["strengths"]]
+    assert injected == [draw(everything, label, SHARE, 0, strength).injected[1] for strength in strengths]
 
 
 def ids(drawn: Draw) -> list[set[int]]:

@@ -1,6 +1,8 @@
 """One hunt: the same bits for any number of workers, in any order, and no more work than a change asks for."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -9,6 +11,8 @@ import pytest
 import lamppost
 from lamppost.config import load
 from lamppost.run import InlineExecutor, run_hunt
+from lamppost.stats import joint_scan
+from lamppost.stats.result import JointResult
 from small_hunt import (
     FIT_RANGE,
     TASKS,
@@ -147,10 +151,25 @@ def test_other_data_are_not_mistaken_for_the_same(tmp_path: Path) -> None:
 def test_a_result_never_stands_beside_another_configuration(tmp_path: Path) -> None:
     out = tmp_path / "run"
     hunt(write_hunt(tmp_path), out)
+    for page in ("report.html", "comparison.html"):
+        (out / page).touch()
     spoilt = {**events(), "a": np.full(4000, np.nan)}
     with pytest.raises(lamppost.LamppostError, match="column 'a'"):
         hunt(write_hunt(tmp_path, spoilt, fit={"toys": 200}), out)
-    assert not (out / "result.json").exists()
+    assert {path.name for path in out.iterdir()} == {".lock", "config.toml", "log.jsonl", "artefacts"}
+
+
+def test_where_there_is_no_excess_z_is_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Toys may all do as well as the data: p = 1, of which the normal distribution makes -8.2."""
+
+    def unremarkable(*arguments: Any, **options: Any) -> JointResult:
+        return replace(joint_scan(*arguments, **options), p_global=1.0, z_global=-8.2)
+
+    monkeypatch.setattr("lamppost.run.measure.joint_scan", unremarkable)
+    result = hunt(write_hunt(tmp_path), tmp_path / "run")
+    assert result["inclusive"]["p_global"] == 1.0
+    assert result["inclusive"]["z_global"] == 0.0
+    assert [row["z_window"] for row in result["windows"]] == [0.0, 0.0]
 
 
 def test_the_resolved_configuration_repeats_the_hunt(tmp_path: Path, finished: Path) -> None:

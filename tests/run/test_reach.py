@@ -1,10 +1,11 @@
 """Reach: the hunts are those of `lamppost hunt`, they stop when nothing is seen, and the crossing is what it says."""
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from lamppost.api import reach
 from lamppost.cli import main
 from lamppost.config import load, load_comparison
+from lamppost.core import Method, Rng, Score, View
 from lamppost.errors import FitError, LamppostError
 from lamppost.run import InlineExecutor, run_hunt
 from lamppost.run.artefacts import Store
@@ -67,6 +69,13 @@ def test_who_sees_what(finished: Path) -> None:
         assert (low or 0) <= method["reach"] <= (high or np.inf)
         assert method["cpu_s"] > 0
     assert result["methods"]["blind"]["points"][-1]["median"] < 3
+    for method in result["methods"].values():
+        numbers = [f"above {EVENTS[0]}", f"below {method['points'][-1]['events']}"]
+        for end, side in zip(method["interval"], method["interval_bound"], strict=True):
+            assert (end is None) == (side is not None)
+            assert side in (None, *numbers)
+        if method["bound"]:
+            assert method["bound"] in method["interval_bound"]
 
 
 def test_a_method_that_sees_nothing_is_asked_no_more(finished: Path) -> None:
@@ -186,6 +195,36 @@ def test_windows_of_a_scan(tmp_path: Path) -> None:
     assert numbers_of(result, "blind") == [200, 60]
 
 
+def test_the_window_of_the_comparison_decides_nothing_about_hunts_in_others(tmp_path: Path) -> None:
+    out, windows = tmp_path / "run", [[3300.0, 3700.0]]
+    small = {**SMALL, "methods": {"cwola": None}, "reach": {"events": [200, 60], "draws": 1, "windows": windows}}
+    before = hunted(write_comparison(tmp_path, **small), out)
+    n = len(entries(out, "done"))
+    wider = {**SMALL["scan"], "windows": [[3250.0, 3750.0]]}
+    after = hunted(write_comparison(tmp_path, **{**small, "scan": wider}), out)
+    assert len(entries(out, "done")) == n
+    assert after["draw"]["background_region"] > before["draw"]["background_region"]
+    zs = [[one["z_global"] for one in result["methods"]["inclusive"]["points"]] for result in (before, after)]
+    assert zs[0] == zs[1]
+
+
+def test_results_of_one_file_stand_together(tmp_path: Path) -> None:
+    """The same configuration, but what is in the file is another sample."""
+    out = tmp_path / "run"
+    small = {**SMALL, "methods": {"cwola": None}, "reach": {"events": [200, 60], "draws": 1}}
+    small["compare"] = {"strengths": [0.1], "draws": 1, "closure": 0}
+    config = write_comparison(tmp_path, **small)
+    compared(config, out)
+    (out / "comparison.html").touch()
+    hunted(config, out)
+    assert (out / "compare.json").exists()
+    assert (out / "comparison.html").exists()
+    write_events(tmp_path / "labelled.parquet", labelled(seed=5))
+    hunted(config, out)
+    assert not (out / "compare.json").exists()
+    assert not (out / "comparison.html").exists()
+
+
 def test_results_of_one_configuration_stand_together(tmp_path: Path) -> None:
     out = tmp_path / "run"
     small = {**SMALL, "methods": {"cwola": None}, "reach": {"events": [200, 60], "draws": 1}}
@@ -218,6 +257,12 @@ def test_the_verb(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
 FAULTS = {
     "many": ({"reach": {"events": [3000, 60]}}, "reach.events: expected at most the 2000 signal events"),
     "one": ({"reach": {"events": [60]}}, "reach.events"),
+    "the same": (
+        {"reach": {"events": [60, 60]}},
+        r"reach.events: .* two different numbers of events, found \[60, 60\]",
+    ),
+    "no windows": ({"reach": {"windows": []}}, "reach.windows: expected at least one window"),
+    "empty window": ({"reach": {"windows": [[7000.0, 7400.0]]}}, r"reach.windows: the signal region of .* holds \d+"),
     "zero": ({"reach": {"events": [60, 0]}}, "reach.events.1"),
     "windows": ({"reach": {"windows": [[100.0, 200.0]]}}, r"reach.windows: window \[100, 200\) lies outside"),
     "truth": ({"methods": {"cwola": None, "blind": None}}, "methods: best: all see the truth"),
@@ -252,8 +297,55 @@ def test_a_fit_that_fails_is_no_claim_and_ends_nothing(tmp_path: Path, monkeypat
     assert point["z_local"][0] is None
     assert point["z_global"][1] > 3
     assert point["median"] == pytest.approx(point["z_global"][1] / 2)
-    assert "cwola: a fit failed in 1 of 4 hunts; they count as no claim" in result["warnings"]
+    reason = "the background fit does not converge"
+    assert f"cwola: a fit failed in 1 of 4 hunts, which count as no claim; first: {reason}" in result["warnings"]
     assert main(["report", str(tmp_path / "run")]) == 0
+
+
+@pytest.fixture
+def fits() -> Iterator[list[View]]:
+    """What a method of kind `fragile` was given to fit; the first of these fits fails."""
+    views: list[View] = []
+
+    class Fragile(Method):
+        """Knows nothing, when it works."""
+
+        kind: Literal["fragile"] = "fragile"
+
+        def fit(self, view: View, rng: Rng) -> Score:
+            views.append(view)
+            if len(views) == 1:
+                msg = "the masses beside the window cannot be fitted"
+                raise FitError(msg)
+            return Method.parse("random").fit(view, rng)
+
+    yield views
+    Method.registry.pop("fragile")
+
+
+def test_a_training_that_fails_is_no_claim_and_ends_nothing(tmp_path: Path, fits: list[View]) -> None:
+    methods = {"cwola": None, "blind": None, "fragile": {"kind": "fragile"}}
+    reached = {"events": [200, 100], "draws": 1}
+    config = write_comparison(tmp_path, **{**SMALL, "methods": methods, "reach": reached})
+    result = hunted(config, tmp_path / "run")
+    first, second = result["methods"]["fragile"]["points"]
+    assert first["z_global"] == first["z_local"] == [None]
+    assert second["z_global"] != [None]
+    reason = "the masses beside the window cannot be fitted"
+    assert f"fragile: a fit failed in 1 of 2 hunts, which count as no claim; first: {reason}" in result["warnings"]
+    assert len(fits) == 6
+    assert timeless(hunted(config, tmp_path / "run")) == timeless(result)
+    assert len(fits) == 6  # what failed once is not tried again
+
+
+def test_where_every_hunt_fails_the_reason_is_said(tmp_path: Path) -> None:
+    small = {**SMALL, "methods": {"cwola": None}, "reach": {"events": [200, 60], "draws": 1}}
+    right = load_comparison(write_comparison(tmp_path, **small))
+    wrong = right.model_copy(update={"fit": right.fit.model_copy(update={"n_parameters": 9})})
+    match = "every hunt failed with 200 events injected; the first: .*2 to 5 parameters, not 9"
+    with pytest.raises(FitError, match=match):
+        run_reach(wrong, tmp_path / "run", workers=1, quiet=True, make_executor=InlineExecutor)
+    assert not (tmp_path / "run" / "reach.json").exists()
 
 
 def test_crossing_is_linear_in_the_logarithm() -> None:

@@ -126,10 +126,11 @@ def init(path: "str | os.PathLike[str]") -> tuple[Path, Path]:
 def check(config: "str | os.PathLike[str]") -> dict[str, Any]:
     """Read configuration and data as `hunt` would and say what it would do: events, windows, bins, trainings."""
     search = load(Path(config))
-    windows = search.claim_windows() + search.validation_windows()
+    claims, validation = search.claim_windows(), search.validation_windows()
     sample = read(search.data, mass_range=search.fit.range)
     check_events(sample.events, search.fit.range)
-    check_windows(sample.events, windows)
+    check_windows(sample.events, claims)
+    check_windows(sample.events, validation, "scan.validation")
     m, w = sample.events.m, sample.events.w
     return {
         "events": len(sample.events),
@@ -139,8 +140,8 @@ def check(config: "str | os.PathLike[str]") -> dict[str, Any]:
         "features": list(search.data.names),
         "windows": [
             {"lo": x.lo, "hi": x.hi, "n_sr": float(w[x.inside(m)].sum()), "n_sb": float(w[x.beside(m)].sum())}
-            for x in windows
+            for x in claims + validation
         ],
         "bins": len(search.fit.edges) - 1,
-        "trainings": len(windows) * search.scan.folds * len(search.methods),
+        "trainings": len(claims + validation) * search.scan.folds * len(search.methods),
     }

@@ -67,16 +67,17 @@ def _cells(method: Mapping[str, Any], strength: str) -> Iterator[str]:
     for figure in ("sic_max", "sic_at_eps_b_1e-3", "sic_at_eps_s_0.2"):
         yield _band(found[figure])
     yield _band(found["ratio"]["sic_max"])
-    yield f"{found['flatness']['0.01']['p'][0]:.2g}{' follows m' if found['follows_m'] else ''}"
+    flat = found["flatness"]["0.01"]["p"]
+    yield "-" if flat is None else f"{flat[0]:.2g}{' follows m' if found['follows_m'] else ''}"
     yield "-" if method["closure_auc"] is None else f"{method['closure_auc']:.4f}"
-    yield f"{method['cpu_s']:.1f}"
+    yield "-" if method["cpu_s"] is None else f"{method['cpu_s']:.1f}"
 
 
-def _band(values: list[float] | None) -> str:
+def _band(values: list[float | None] | None) -> str:
     if values is None:
         return "-"
-    median, low, high = values
-    return f"{median:.2f} [{low:.2f}, {high:.2f}]"
+    median, low, high = ("inf" if value is None else f"{value:.2f}" for value in values)  # ratios may be infinite
+    return f"{median} [{low}, {high}]"
 
 
 def reach_table(result: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lamppost.config.search import Search
 from lamppost.config.setup import Setup, loaded, parsed
-from lamppost.config.tables import Regions
+from lamppost.config.tables import Regions, somewhere
 from lamppost.core import Window
 from lamppost.errors import ConfigError
 from lamppost.search import windows
@@ -57,7 +57,6 @@ class Reach(Spec):
 
     events: tuple[Annotated[int, Field(ge=1)], ...] = Field(
         (2000, 1400, 1000, 700, 500, 350, 250, 180, 125),
-        min_length=2,
         description="signal events of any mass injected into the data of a hunt; the largest number comes first",
     )
     draws: int = Field(5, ge=1, le=1000, description="hunts for each number, each in data of its own draw")
@@ -72,7 +71,15 @@ class Reach(Spec):
     @field_validator("events")
     @classmethod
     def _falling(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) < 2:
+            msg = f"expected at least two different numbers of events, found {list(value)}"
+            raise ValueError(msg)
         return tuple(sorted(set(value), reverse=True))
+
+    @field_validator("windows")
+    @classmethod
+    def _somewhere(cls, value: Regions | None) -> Regions | None:
+        return value if value is None else somewhere(value)
 
 
 class Comparison(Setup):
@@ -102,7 +109,8 @@ class Comparison(Setup):
         """The signal region and its sidebands; ConfigError unless there is exactly one."""
         found = windows(self.scan.windows, self.scan.sidebands, self.fit.range)
         if len(found) != 1:
-            msg = f"scan.windows: a comparison is about one window, found {len(found)}"
+            more = "windows of hunts belong in reach.windows"
+            msg = f"scan.windows: a comparison is about one window, found {len(found)}; {more}"
             raise ConfigError(msg)
         return found[0]
 

@@ -4,16 +4,24 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BeforeValidator, Field, SerializeAsAny, field_validator, model_validator
+from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationInfo, field_validator, model_validator
 
 from lamppost.core import Array
 from lamppost.search import Grid
 from lamppost.spec import Spec
 from lamppost.stats import Background, Signal, bin_edges
 
-__all__ = ["Fit", "Regions", "Scan"]
+__all__ = ["Fit", "Regions", "Scan", "somewhere"]
 
 Regions = Grid | list[tuple[float, float]]
+
+
+def somewhere(value: Regions) -> Regions:
+    """The windows; ValueError if there are none."""
+    if not value:
+        msg = "expected at least one window"
+        raise ValueError(msg)
+    return value
 
 
 class Scan(Spec):
@@ -37,10 +45,7 @@ class Scan(Spec):
     @field_validator("windows")
     @classmethod
     def _somewhere(cls, value: Regions) -> Regions:
-        if not value:
-            msg = "expected at least one window"
-            raise ValueError(msg)
-        return value
+        return somewhere(value)
 
     @field_validator("efficiency", mode="before")
     @classmethod
@@ -87,6 +92,16 @@ class Fit(Spec):
     def _not_empty(cls, value: tuple[float, float]) -> tuple[float, float]:
         if not 0 < value[0] < value[1]:
             msg = f"expected 0 < lo < hi, found [{value[0]:g}, {value[1]:g}]"
+            raise ValueError(msg)
+        return value
+
+    @field_validator("n_parameters")
+    @classmethod
+    def _in_the_family(cls, value: int | None, info: ValidationInfo) -> int | None:
+        family = info.data.get("function")  # missing if it was no family
+        if value is not None and family and not family.min_parameters <= value <= family.max_parameters:
+            expected = f"{family.min_parameters} to {family.max_parameters} for {family.kind!r}"
+            msg = f"expected {expected}, found {value}"
             raise ValueError(msg)
         return value
 

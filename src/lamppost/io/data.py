@@ -75,6 +75,9 @@ class Data(Spec):
             if unknown := [name for name in members if name not in self.names]:
                 msg = f"groups.{group}: no feature {unknown[0]!r}, known are {', '.join(self.names)}"
                 raise ValueError(msg)
+            if twice := [name for name in members if members.count(name) > 1]:
+                msg = f"groups.{group}: feature {twice[0]!r} is listed twice"
+                raise ValueError(msg)
         return self
 
     @property

@@ -120,15 +120,18 @@ def _provenance(results: Sequence[Part], config: str | None) -> str:
         "Processor time": ", ".join(f"{number(one['cpu_s'], '.1f')} s" for one in results if known(one.get("cpu_s"))),
     }
     items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    meanings = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>"
-        for one in results
-        for name, text in one["definitions"].items()
-    )
+    meanings = "".join(_definitions(one) for one in results)
     text = f"<pre>{escape(config)}</pre>" if config is not None else '<p class="note">There is no config.toml.</p>'
     return f"""<section id="origin"><h2>Origin</h2><div class="columns"><div><h3>Configuration</h3>{text}</div>
-<div><h3>Data and draws</h3><dl class="list">{items}</dl><h3>Definitions</h3><dl class="list">{meanings}</dl></div>
+<div><h3>Data and draws</h3><dl class="list">{items}</dl>{meanings}</div>
 </div></section>"""
+
+
+def _definitions(result: Part) -> str:
+    """What the words of a result mean; a comparison and reach may use the same word for different things."""
+    of = "the comparison" if "compare" in result else "reach"
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in result["definitions"].items())
+    return f'<h3>Definitions of {of}</h3><dl class="list">{items}</dl>'
 
 
 def _shares(result: Part) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The sections of a comparison: all strengths together, then one after the other."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from lamppost.report.text import captioned, escape, number, percent, plus_minus, probability, table
@@ -29,7 +30,10 @@ def overview(result: Part, strengths: Sequence[str], draw: "Draw") -> str:
             title = f"{name} against strength"
             svg = draw(f"strength-{i}", title, against_strength(methods, key, name))
             figures += captioned(svg, title, "Bands: 68% of draws.")
-    caption = "What does not depend on the strength: medians over draws. 0.5 is the AUC of a background that closes."
+    caption = (
+        "What does not depend on the strength: medians over draws. 0.5 is the AUC of a background that closes, looked "
+        f"at with S/B = {escape(strengths[0])}."
+    )
     rows = [
         [
             escape(name),
@@ -70,7 +74,7 @@ def _merits(result: Part, strength: str) -> str:
     for name, method in result["methods"].items():
         one = method["s_over_b"][strength]
         cells = [_band(one[key]) for key, _ in _FIGURES]
-        cells += [_band(one["ratio"][key]) for key in ("sic_max", "sic_at_eps_b_1e-3")]
+        cells += [_ratio(one["ratio"][key]) for key in ("sic_max", "sic_at_eps_b_1e-3")]
         rows.append([_named(name, one), *cells, _band(one["auc"], ".3f")])
     caption = "Median [68% band] over draws. Ratios are paired: of figures of the same draw."
     return table(head, rows, caption=caption)
@@ -78,17 +82,17 @@ def _merits(result: Part, strength: str) -> str:
 
 def _flatness(result: Part, strength: str) -> str:
     """Which methods sculpt: their cuts keep more background at some m than at another."""
-    rows = []
+    rows, least = [], result["definitions"]["follows_p"]
     for name, method in result["methods"].items():
         one = method["s_over_b"][strength]
         head, cells = ["Method"], []
         for part, found in one["flatness"].items():
             head += [f"{percent(float(part))} kept: p of a flat fraction", "in the region / beside it"]
-            cells += [_p_value(found["p"]), _band(found["region_over_sidebands"])]
+            cells += [_p_value(found["p"], least), _band(found["region_over_sidebands"])]
         rows.append([_named(name, one), *cells])
     caption = (
         "Does the cut follow m? Kept fraction of test background against m, median over draws [68% band]. A method "
-        "follows m, it sculpts, if a median p-value is below 0.01."
+        f"follows m, it sculpts, if a median p-value is below {number(least, 'g')}."
     )
     return f"<p></p>{table(head, rows, caption=caption)}"
 
@@ -97,11 +101,11 @@ def _named(name: str, one: Part) -> str:
     return escape(name) + (' <span class="badge alert">follows m</span>' if one["follows_m"] else "")
 
 
-def _p_value(band: Sequence[float] | None) -> str:
+def _p_value(band: Sequence[float] | None, least: float) -> str:
     """The median p-value of a flat kept fraction, marked if the method sculpts."""
     if band is None:
         return probability(None)
-    return f'<span class="alert">{probability(band[0])} !</span>' if band[0] < 0.01 else probability(band[0])
+    return f'<span class="alert">{probability(band[0])} !</span>' if band[0] < least else probability(band[0])
 
 
 def _band(values: Sequence[float] | None, form: str = ".2f") -> str:
@@ -111,14 +115,24 @@ def _band(values: Sequence[float] | None, form: str = ".2f") -> str:
     return f"{median}\N{NO-BREAK SPACE}[{low}, {high}]"
 
 
+def _ratio(values: Sequence[float | None] | None) -> str:
+    """A band of ratios, which JSON has as null where they are infinite."""
+    return _band(None if values is None else [inf if value is None else value for value in values])
+
+
 def _agreement(result: Part, strength: str) -> str:
     found, names = result["agreement"][strength], list(result["methods"])
+    part = result["definitions"]["shared_part"]
     titles = (
         ("background", "Rank correlation of scores, test background of the region"),
         ("signal", "Rank correlation of scores, test signal of the region"),
-        ("shared", "Common part of the 1% of background with the highest scores; 0.01 is chance"),
+        (
+            "shared",
+            f"Common part of the {percent(part)} of background with the highest scores; {number(part, 'g')} is chance",
+        ),
     )
-    parts = [_matrix(names, found[key], title) for key, title in titles]
+    nothing = '<p class="note">There is no draw in which all methods could be trained.</p>'
+    parts = [_matrix(names, found[key], title) if found[key] else nothing for key, title in titles]
     return f"<details><summary>Do the methods agree?</summary><section>{''.join(parts)}</section></details>"
 
 

@@ -31,4 +31,4 @@ def run_hunt(search: Search, out: Path, **how: Unpack[How]) -> Json:
         work.write("details.json", details)
         return result
 
-    return work_in(out, search, planned.tasks, "result.json", make, clock, **how)
+    return work_in(out, search, planned.sha256, planned.tasks, "result.json", make, clock, **how)

@@ -7,7 +7,7 @@ from typing import Any
 from lamppost.config import Search
 from lamppost.core import Method, Window
 from lamppost.run.graph import Task
-from lamppost.run.measure import attempt, measure_inclusive, measure_window, validate_window
+from lamppost.run.measure import measure_inclusive, measure_window, validate_window
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.samples import Samples
 from lamppost.run.tasks import determine_mass, populated, train_fold
@@ -65,17 +65,25 @@ def plan(search: Search) -> Plan:
 
 
 class Hunt:
-    """Adds the tasks of a hunt in these samples; labels begin with `where`.
+    """Adds the tasks of a hunt in these samples; labels begin with `where`, windows are called `key`.
 
-    `lenient`: a claim whose fit fails is stored as failed, where it would end the run.
+    `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run.
     """
 
     def __init__(
-        self, planned: Planned, search: Search, samples: Samples, where: str = "", *, lenient: bool = False
+        self,
+        planned: Planned,
+        search: Search,
+        samples: Samples,
+        where: str = "",
+        *,
+        key: str = "scan.windows",
+        lenient: bool = False,
     ) -> None:
         self.planned, self.search, self.samples, self.where, self.lenient = planned, search, samples, where, lenient
         self.claims = search.claim_windows()
-        arguments = {"events": samples.data, "windows": self.claims + search.validation_windows()}
+        windows = {key: self.claims, "scan.validation": search.validation_windows()}
+        arguments = {"events": samples.data, "windows": windows}
         # all other tasks wait for this one, but none is named by all the windows
         self.checked = planned.add("check", f"{where}checking windows", populated, arguments, needs=(samples.data,))
 
@@ -110,11 +118,9 @@ class Hunt:
     def _add(
         self, stage: str, label: str, function: TaskFunction, arguments: Mapping[str, Any], needs: tuple[str, ...]
     ) -> str:
-        where: dict[str, Any] = {"label": f"{self.where}{label}", "needs": needs, "after": (self.checked,)}
-        if stage != "claim" or not self.lenient:
-            return self.planned.add(stage, function=function, arguments=arguments, **where)
-        tried = {**arguments, "function": function}
-        return self.planned.add(stage, function=attempt, arguments=tried, named={"function": "lenient"}, **where)
+        lenient = self.lenient and stage in ("train", "claim")
+        where: dict[str, Any] = {"needs": needs, "after": (self.checked,), "lenient": lenient}
+        return self.planned.add(stage, f"{self.where}{label}", function, arguments, **where)
 
     def _train(self, window: Window, name: str, method: Method) -> tuple[str, ...]:
         folds = self.search.scan.folds

@@ -12,6 +12,7 @@ from lamppost.run.arrow import arrow_collisions, arrow_features
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.extract import describe
 from lamppost.run.graph import Task
+from lamppost.run.plug_ins import plug_ins
 from lamppost.run.table import Made, check_target, make_table
 from lamppost.simulate import Production, produce, settings_of
 from lamppost.spec import digest
@@ -44,9 +45,10 @@ def run_production(
         raise ConfigError(msg)
     extraction = None if preset is None else parse_extraction({"features": {"preset": preset}}, "simulate")
     simulation = settings_of(production)
+    made_by = [provenance(), *plug_ins(production)]
     tasks = [
         Task(
-            key=f"{digest('simulate', production.of(name), extraction, name, index, events, provenance())}.arrow",
+            key=f"{digest('simulate', production.of(name), extraction, name, index, events, *made_by)}.arrow",
             stage="simulate",
             label=f"{name}: chunk {index}, {events} events",
             function=simulate,

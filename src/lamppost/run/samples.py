@@ -115,14 +115,14 @@ def check_events(events: Events, fit_range: tuple[float, float]) -> None:
             raise DataError(msg)
 
 
-def check_windows(events: Events, windows: Sequence[Window]) -> None:
-    """Refuse windows that hold next to nothing; DataError names the first."""
+def check_windows(events: Events, windows: Sequence[Window], key: str = "scan.windows") -> None:
+    """Refuse windows that hold next to nothing; DataError names the first. `key`: what the configuration calls them."""
     for window in windows:
         region, beside = window.inside(events.m), window.beside(events.m)
         for what, rows, least in (("signal region", region, MIN_REGION), ("sidebands", beside, MIN_SIDEBANDS)):
             if rows.sum() < least or not events.w[rows].sum() > 0:
                 msg = (
-                    f"scan.windows: the {what} of window {window} holds {rows.sum()} events of total weight "
+                    f"{key}: the {what} of window {window} holds {rows.sum()} events of total weight "
                     f"{events.w[rows].sum():g}, expected at least {least} and more than 0"
                 )
                 raise DataError(msg)

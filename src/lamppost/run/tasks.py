@@ -8,11 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array, Events, Method, Window, uniform_of
+from lamppost.errors import FitError
 from lamppost.run.artefacts import Store
 from lamppost.run.samples import Samples, check_windows, load, view_of
+from lamppost.run.worker import TaskFunction
 from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
 
 __all__ = [
+    "attempt",
     "determine_mass",
     "merged_scores",
     "plain",
@@ -21,11 +24,27 @@ __all__ = [
 ]
 
 
-def populated(store: Store, key: str, *, events: str, windows: Sequence[Window]) -> None:
-    """Check the windows against the events; all other tasks wait for this, but none is named by all the windows."""
+def attempt(store: Store, key: str, *, function: TaskFunction, **arguments: Any) -> None:
+    """Do it; where a fit fails, store why instead: {"failed": ...}. One hunt of hundreds must not end them all."""
+    try:
+        function(store, key, **arguments)
+    except FitError as error:
+        failed = {"failed": str(error)}
+        if key.endswith(".json"):
+            store.write_json(key, failed)
+        else:
+            store.write_arrays(key, {"score": np.empty(0)}, failed)
+
+
+def populated(store: Store, key: str, *, events: str, windows: Mapping[str, Sequence[Window]]) -> None:
+    """Check the windows, by their key in the configuration, against the events.
+
+    All other tasks wait for this, but none is named by all the windows.
+    """
     everything = load(store, events).events
-    check_windows(everything, windows)
-    store.write_json(key, [[w.lo, w.hi] for w in windows])
+    for name, listed in windows.items():
+        check_windows(everything, listed, name)
+    store.write_json(key, [[w.lo, w.hi] for listed in windows.values() for w in listed])
 
 
 def train_fold(
@@ -59,8 +78,10 @@ def train_fold(
     tie = int(seed_of(seed, "tie", *name).generate_state(1, np.uint64)[0])
     background, tested = calibrate[window.beside(calibrate.m)], everything[of == fold]
     reference, values = score(transform(background)), score(transform(tested))
-    # trees give equal scores to many events: a draw per event, far below any real difference, orders them
-    spacing = 1e-9 * (float(np.abs(reference).max(initial=0.0)) + 1e-30)
+    # trees give equal scores to many events: a draw per event, far below any real difference, orders them. Not by the
+    # largest score: that of an event where a density expects none may be as low as it likes
+    size = float(np.quantile(np.abs(reference), 0.99)) if len(reference) else 0.0
+    spacing = 1e-9 * (size + 1e-30)
     calibration = Calibration.fit(reference + spacing * uniform_of(background.id, tie), background.w)
     aligned = calibration(values + spacing * uniform_of(tested.id, tie))
     store.write_arrays(key, {"score": aligned}, {"fold": fold, "n_train": len(train)})
@@ -71,11 +92,14 @@ def _as_they_are(events: Events) -> Events:
 
 
 def merged_scores(store: Store, parts: Sequence[str], ids: NDArray[np.uint64]) -> Array:
-    """The out-of-fold scores (n,) of all events, from the artefacts of the folds in order."""
+    """The out-of-fold scores (n,) of all events, from the artefacts of the folds in order; FitError if one failed."""
     of = fold_of(ids, len(parts))
     scores = np.empty(len(ids))
     for fold, part in enumerate(parts):
-        scores[of == fold] = store.read_arrays(part)[0]["score"]
+        arrays, about = store.read_arrays(part)
+        if "failed" in about:
+            raise FitError(about["failed"])
+        scores[of == fold] = arrays["score"]
     return scores
 
 

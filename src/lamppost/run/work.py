@@ -23,6 +23,8 @@ __all__ = ["Clock", "How", "Json", "Work", "work_in"]
 
 Json = dict[str, Any]
 RESULTS = ("result.json", "compare.json", "reach.json")
+MADE = ("scores.parquet", "details.json", "report.html", "comparison.html")
+"""What is made beside a result, and of it."""
 
 
 class How(TypedDict, total=False):
@@ -68,6 +70,7 @@ class Work:
 def work_in(
     out: Path,
     setup: Setup,
+    sha256: str,
     tasks: Sequence[Task],
     name: str,
     make: Callable[[Work], Json],
@@ -76,13 +79,14 @@ def work_in(
 ) -> Json:
     """Let `make` run the tasks and say what came out, add what it took, write that to the file `name` last of all.
 
-    A result means that everything else is there: those of another configuration are removed at the start.
+    A result means that everything else is there: those of another configuration, or of other data than those of this
+    SHA-256, are removed at the start.
     """
     workers, quiet = how["workers"], how.get("quiet", False)
     store = Store(out / "artefacts")
     make_folder(store.folder)
     with alone(out):
-        _clear(out, store, setup, name)
+        _clear(out, store, setup, sha256, name)
         costs, executor = Costs(), how.get("make_executor") or partial(process_pool, workers)
         with Progress(tasks, out / "log.jsonl", quiet=quiet) as progress:
             progress.event("start", seed=setup.seed, workers=workers, tasks=len(tasks), versions=provenance())
@@ -101,16 +105,26 @@ def work_in(
     return result
 
 
-def _clear(out: Path, store: Store, setup: Setup, name: str) -> None:
-    """Leave nothing half-written, and no result beside a configuration that is not its own."""
+def _clear(out: Path, store: Store, setup: Setup, sha256: str, name: str) -> None:
+    """Leave nothing half-written, and no result beside a configuration or data that are not its own."""
     remove_parts(out)
     remove_parts(store.folder)
     table = setup.model_dump(mode="json", by_alias=True, exclude_none=True)
     config, text = out / "config.toml", tomli_w.dumps(with_roots(table, Path.cwd())).encode()
-    same = config.exists() and config.read_bytes() == text
-    for result in (name,) if same else RESULTS:
+    same = config.exists() and config.read_bytes() == text and all(_is_of(out / one, sha256) for one in RESULTS)
+    for result in (name,) if same else (*MADE, *RESULTS):
         (out / result).unlink(missing_ok=True)
     write_file(config, text)
+
+
+def _is_of(result: Path, sha256: str) -> bool:
+    """Whether there is no such result, or it is whole and of these data."""
+    try:
+        return bool(json.loads(result.read_bytes())["data"]["sha256"] == sha256)
+    except FileNotFoundError:
+        return True
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _spent(clock: Clock, costs: Costs) -> Json:

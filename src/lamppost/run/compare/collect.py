@@ -1,21 +1,24 @@
 """From the artefacts of a comparison to its result: medians and bands over draws, paired ratios, agreement."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import inf
 from typing import Any
 
 import numpy as np
 
 from lamppost import __version__
 from lamppost.config import Comparison
+from lamppost.errors import FitError
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.compare.agreement import rank_correlations, shared
+from lamppost.run.compare.bands import band, ratio_band, ratios
 from lamppost.run.compare.draws import classes
 from lamppost.run.compare.figures import EPS_B, EPS_S, FIGURES, FLOOR
 from lamppost.run.compare.plan import Plan
 from lamppost.run.compare.tasks import KEPT
 from lamppost.run.samples import Stored, load
 
-__all__ = ["band", "header", "result_of", "strength_key"]
+__all__ = ["header", "result_of", "strength_key"]
 
 Json = dict[str, Any]
 SHARED = 0.01
@@ -25,20 +28,24 @@ FOLLOWS = 0.01
 
 
 def result_of(comparison: Comparison, plan: Plan, store: Store) -> Json:
-    """The content of `compare.json`, times of the run apart."""
+    """The content of `compare.json`, times of the run apart; FitError if no method could be trained at all."""
     against = reference_method(comparison)
     found = {key: store.read_arrays(name)[1] for key, name in plan.scored.items()}
+    closed = {key: store.read_json(name) for key, name in plan.closed.items()}
+    if all("failed" in about for about in found.values()):
+        msg = f"every training failed; the first: {next(iter(found.values()))['failed']}"
+        raise FitError(msg)
     counts = store.read_json(plan.checked)
     settings = comparison.compare
     return {
         **header(comparison, load(store, plan.samples.data), plan.sha256),
         "compare": {**settings.model_dump(mode="json"), "shifted": list(comparison.shifted)},
-        "definitions": _definitions(),
+        "definitions": _definitions(settings.strengths[0]),
         "reference_method": against,
-        "methods": {name: _method(comparison, plan, store, found, name, against) for name in comparison.methods},
+        "methods": {name: _method(comparison, found, closed, name, against) for name in comparison.methods},
         "agreement": {strength_key(s): _agreement(comparison, plan, store, s) for s in settings.strengths},
         "draws": counts,
-        "warnings": _warnings(counts),
+        "warnings": [*_failures(comparison, found, closed), *_warnings(counts)],
     }
 
 
@@ -78,43 +85,40 @@ def strength_key(strength: float) -> str:
     return f"{strength:.12g}"
 
 
-def band(values: Sequence[float | None]) -> list[float] | None:
-    """Median and 68 % band [median, low, high] of what is known; None if nothing is."""
-    known = [value for value in values if value is not None]
-    if not known:
-        return None
-    median, low, high = np.quantile(known, [0.5, 0.16, 0.84])
-    return [float(median), float(low), float(high)]
-
-
-def _definitions() -> Json:
+def _definitions(weakest: float) -> Json:
     kept = ", ".join(f"{100 * part:g} %" for part in KEPT)
     return {
         "s_over_b": "signal over background events in the region of the data, on average over draws of the mass",
-        "band": "[median, 16 % quantile, 84 % quantile] over draws",
+        "band": "[median, 16 % quantile, 84 % quantile] over draws. Draws of the same labelled events share some, and "
+        "vary less than independent data would",
         "sic": "eps_S / sqrt(eps_B) of test events in the region",
         "sic_max": f"the largest SIC of all cuts that keep at least {FLOOR} background test events: 20 % error",
         "sic_at_eps_s_0.2": "a lower bound where not one background test event is kept",
-        "ratio": "over the same figure of reference_method in the same draw",
+        "ratio": "over the same figure of reference_method in the same draw; where only that is 0 the ratio counts as "
+        "larger than all others, and is null where it is quoted; 0 over 0 is left out",
         "flatness": f"p-value and chi2 of a kept fraction that does not depend on m, and kept fraction in the region "
         f"over that beside it: test background of region and sidebands, {kept} kept",
         "follows_m": f"whether the median p-value of flatness is below {FOLLOWS:g}: the cut sculpts the spectrum of m",
-        "closure_auc": "median AUC of boosted trees, expected against true background of the region",
+        "closure_auc": "median AUC of boosted trees, expected against true background of the region, at S/B = "
+        f"{strength_key(weakest)}",
         "cpu_s": "median processor time of one fit",
         "shared": f"common part of the {100 * SHARED:g} % of test background in the region with the highest scores",
         "floor": FLOOR,
+        "follows_p": FOLLOWS,
+        "shared_part": SHARED,
     }
 
 
 def _method(
-    comparison: Comparison, plan: Plan, store: Store, found: Mapping[Any, Json], name: str, against: str
+    comparison: Comparison, found: Mapping[Any, Json], closed: Mapping[Any, Json], name: str, against: str
 ) -> Json:
     method, draws = comparison.methods[name], range(comparison.compare.draws)
     by_strength = {}
     for strength in comparison.compare.strengths:
         mine, reference = ([found[which, strength, draw] for draw in draws] for which in (name, against))
         by_strength[strength_key(strength)] = _strength(mine, reference)
-    closures = [store.read_json(key) for (which, _), key in plan.closed.items() if which == name]
+    closures = [one for (which, _), one in closed.items() if which == name and "failed" not in one]
+    times = [about["cpu_s"] for (which, _, _), about in found.items() if which == name and "failed" not in about]
     median = band([closure["auc"] for closure in closures])
     return {
         "kind": method.kind,
@@ -124,20 +128,25 @@ def _method(
         "closure_auc": median[0] if median else None,
         "closure_auc_error": float(np.mean([closure["error"] for closure in closures])) if closures else None,
         "closure": closures,
-        "cpu_s": float(np.median([about["cpu_s"] for (which, _, _), about in found.items() if which == name])),
+        "cpu_s": float(np.median(times)) if times else None,
     }
 
 
 def _strength(mine: Sequence[Json], reference: Sequence[Json]) -> Json:
     values = {name: _each(mine, name) for name in (*FIGURES, "eps_b_at_max")}
-    ratios = {name: _ratios(values[name], _each(reference, name)) for name in FIGURES if name != "auc"}
-    flatness = {f"{part:g}": _flatness([about["flatness"][f"{part:g}"] for about in mine]) for part in KEPT}
+    paired = {name: ratios(values[name], _each(reference, name)) for name in FIGURES if name != "auc"}
+    trained = [about for about in mine if "failed" not in about]
+    flatness = {f"{part:g}": _flatness([about["flatness"][f"{part:g}"] for about in trained]) for part in KEPT}
     return {
         **{name: band(values[name]) for name in FIGURES},
-        "ratio": {name: band(each) for name, each in ratios.items()},
+        "ratio": {name: ratio_band(each) for name, each in paired.items()},
         "flatness": flatness,
-        "follows_m": any(found["p"][0] < FOLLOWS for found in flatness.values()),
-        "draws": {**values, "ratio": ratios, "cpu_s": [about["cpu_s"] for about in mine]},
+        "follows_m": any(found["p"][0] < FOLLOWS for found in flatness.values() if found["p"]),
+        "draws": {
+            **values,
+            "ratio": {name: [None if one == inf else one for one in each] for name, each in paired.items()},
+            "cpu_s": [about.get("cpu_s") for about in mine],
+        },
         "curves": _curves(mine),
     }
 
@@ -148,11 +157,6 @@ def _flatness(found: Sequence[Json]) -> Json:
 
 def _each(abouts: Sequence[Json], name: str) -> list[float | None]:
     return [about["figures"][name] if "figures" in about else None for about in abouts]
-
-
-def _ratios(values: Sequence[float | None], reference: Sequence[float | None]) -> list[float | None]:
-    pairs = zip(values, reference, strict=True)
-    return [value / other if value is not None and other else None for value, other in pairs]
 
 
 def _curves(mine: Sequence[Json]) -> Json | None:
@@ -174,16 +178,30 @@ def _curves(mine: Sequence[Json]) -> Json | None:
 
 
 def _agreement(comparison: Comparison, plan: Plan, store: Store, strength: float) -> Json:
-    """How alike the methods rank the same test events, on average over draws."""
+    """How alike the methods rank the same test events, on average over draws in which all could be trained."""
     found: dict[str, list[Any]] = {"background": [], "signal": [], "shared": []}
     for number in range(comparison.compare.draws):
         stored = [store.read_arrays(plan.scored[name, strength, number]) for name in comparison.methods]
+        if any("failed" in about for _, about in stored):
+            continue
         n = stored[0][1]["n_background"]
         background, signal = ([arrays["score"][rows] for arrays, _ in stored] for rows in (slice(n), slice(n, None)))
         found["background"].append(rank_correlations(background))
         found["signal"].append(rank_correlations(signal))
         found["shared"].append(shared(background, SHARED))
-    return {name: np.mean(matrices, axis=0).tolist() for name, matrices in found.items()}
+    return {name: np.mean(matrices, axis=0).tolist() if matrices else None for name, matrices in found.items()}
+
+
+def _failures(comparison: Comparison, found: Mapping[Any, Json], closed: Mapping[Any, Json]) -> Iterator[str]:
+    """In how many draws a method could not be fitted, and why."""
+    for name in comparison.methods:
+        for what, abouts in (("training", found), ("closure", closed)):
+            mine = {key: about for key, about in abouts.items() if key[0] == name}
+            failed = {key: about["failed"] for key, about in mine.items() if "failed" in about}
+            if failed:
+                draws, of = ({key[-1] for key in keys} for keys in (failed, mine))
+                first = next(iter(failed.values()))
+                yield f"{name}: a {what} failed in {len(draws)} of {len(of)} draws and is left out; the first: {first}"
 
 
 def _warnings(counts: Sequence[Json]) -> list[str]:

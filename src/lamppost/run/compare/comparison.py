@@ -28,4 +28,4 @@ def run_comparison(comparison: Comparison, out: Path, **how: Unpack[How]) -> Jso
         work.do(planned.tasks)
         return result_of(comparison, planned, work.store)
 
-    return work_in(out, comparison, planned.tasks, "compare.json", make, clock, **how)
+    return work_in(out, comparison, planned.sha256, planned.tasks, "compare.json", make, clock, **how)

@@ -43,7 +43,7 @@ def plan(comparison: Comparison) -> Plan:
         function, what = (score_method, "training") if stage == "train" else (close_background, "closure")
         label = f"{name}: {what}, draw {look.number}, S/B {look.strength:g}"
         arguments = {"samples": samples, "share": share, "look": look}
-        return planned.add(stage, label, function, arguments, needs=samples.keys, after=(checked,))
+        return planned.add(stage, label, function, arguments, needs=samples.keys, after=(checked,), lenient=True)
 
     scored, closed = {}, {}
     for number in range(settings.draws):

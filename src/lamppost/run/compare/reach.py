@@ -8,10 +8,11 @@ from typing import Unpack
 import numpy as np
 
 from lamppost.config import Comparison
-from lamppost.errors import ConfigError
-from lamppost.run.compare.draws import inject
+from lamppost.errors import ConfigError, FitError
+from lamppost.run.artefacts import Store
+from lamppost.run.compare.draws import classes, inject
 from lamppost.run.compare.plan import plan_labelled
-from lamppost.run.compare.reached import INCLUSIVE, Outcome, outcome_of, result_of
+from lamppost.run.compare.reached import INCLUSIVE, STOP, Background, Outcome, outcome_of, result_of
 from lamppost.run.graph import Task
 from lamppost.run.plan import Hunt, Looked
 from lamppost.run.planned import Planned
@@ -21,9 +22,6 @@ from lamppost.run.work import Clock, How, Json, Work, work_in
 from lamppost.search import seed_of
 
 __all__ = ["run_reach"]
-
-_STOP = 2
-"""No more hunts by a method once the median was too small for so many numbers of events in a row."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,8 @@ def plan(comparison: Comparison) -> Plan:
         msg = f"methods.{INCLUSIVE}: the fit without any selection has this name, expected another"
         raise ConfigError(msg)
     samples, sha256 = plan_labelled(planned, comparison)
-    share = {"window": comparison.window, "background": settings.background, "seed": comparison.seed}
+    share = {"background": settings.background, "seed": comparison.seed}
+    windows = "reach.windows" if settings.windows else "scan.windows"
     drawn: dict[tuple[int, int], str] = {}
     looked: dict[tuple[str, int, int], tuple[Looked, ...]] = {}
     for events in settings.events:
@@ -72,7 +71,7 @@ def plan(comparison: Comparison) -> Plan:
             key = planned.add("draw", f"{where}drawing", inject, arguments, needs=(samples.data,))
             seed = int(seed_of(comparison.seed, "reach", number).generate_state(1, np.uint64)[0] >> np.uint64(1))
             own = search.model_copy(update={"seed": seed})
-            hunt = Hunt(planned, own, replace(samples, data=key), where, lenient=True)
+            hunt = Hunt(planned, own, replace(samples, data=key), where, key=windows, lenient=True)
             drawn[events, number] = key
             looked[INCLUSIVE, events, number] = (Looked(comparison.window, INCLUSIVE, (), hunt.inclusive(), None),)
             for name, method in search.methods.items():
@@ -92,11 +91,11 @@ def run_reach(comparison: Comparison, out: Path, **how: Unpack[How]) -> Json:
         found: dict[str, list[Outcome]] = {name: [] for name in planned.names}
         rounds = _rounds(comparison, planned, work, found)
         work.do((), lambda: next(rounds, ()))
-        stored, of_largest = load(work.store, planned.samples.data), comparison.reach.events[0]
-        drawn = [work.store.read_arrays(planned.drawn[of_largest, n])[1] for n in range(comparison.reach.draws)]
-        return result_of(comparison, stored, planned.sha256, drawn, spent(out / "log.jsonl"), found)
+        background = _background(comparison, planned, work.store)
+        stored = load(work.store, planned.samples.data)
+        return result_of(comparison, stored, planned.sha256, background, spent(out / "log.jsonl"), found)
 
-    return work_in(out, comparison, list(planned.tasks.values()), "reach.json", make, clock, **how)
+    return work_in(out, comparison, planned.sha256, list(planned.tasks.values()), "reach.json", make, clock, **how)
 
 
 def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, list[Outcome]]) -> Iterator[list[Task]]:
@@ -107,6 +106,7 @@ def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, 
         yield planned.towards({key for one in looks for key in (one.measured, one.mass) if key is not None})
         for name in active:
             found[name].append(outcome_of(work.store, name, events, planned.hunts(name, events)))
+        _check_some_fit([found[name][-1] for name in active])
         for name in [name for name in active if _unseen(found[name], settings.z)]:
             active.remove(name)
             never = [one for n in settings.events if n < events for hunt in planned.hunts(name, n) for one in hunt]
@@ -115,6 +115,24 @@ def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, 
             return
 
 
+def _background(comparison: Comparison, planned: Plan, store: Store) -> list[Background]:
+    """The background in the data of each draw; it is the same whatever is injected."""
+    events, label = classes(load(store, planned.samples.data))
+    found = []
+    for number in range(comparison.reach.draws):
+        rows = store.read_arrays(planned.drawn[comparison.reach.events[0], number])[0]["rows"]
+        m = events.m[rows[label[rows] == 0]]
+        found.append(Background(len(m), int(comparison.window.inside(m).sum())))
+    return found
+
+
+def _check_some_fit(outcomes: Sequence[Outcome]) -> None:
+    """Where not one hunt by any method can be fitted, the configuration is at fault, and not the draws."""
+    if all(one.failed == len(one.z_global) for one in outcomes):
+        msg = f"every hunt failed with {outcomes[0].events} events injected; the first: {outcomes[0].reason}"
+        raise FitError(msg)
+
+
 def _unseen(outcomes: Sequence[Outcome], z: float) -> bool:
-    last = outcomes[-_STOP:]
-    return len(last) == _STOP and all(outcome.median < z for outcome in last)
+    last = outcomes[-STOP:]
+    return len(last) == STOP and all(outcome.median < z for outcome in last)

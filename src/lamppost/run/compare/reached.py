@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, sqrt
 from statistics import median
+from typing import NamedTuple
 
 import numpy as np
 
 from lamppost.config import Comparison
 from lamppost.run.artefacts import Store
 from lamppost.run.collect import SCULPTED, claim_of, row_of
-from lamppost.run.compare.collect import band, header
+from lamppost.run.compare.bands import band
+from lamppost.run.compare.collect import header
 from lamppost.run.compare.crossing import crossing, interval
 from lamppost.run.compare.draws import classes
 from lamppost.run.plan import Looked
@@ -18,10 +20,19 @@ from lamppost.run.samples import Stored
 from lamppost.run.work import Json
 from lamppost.search import seed_of
 
-__all__ = ["INCLUSIVE", "Outcome", "outcome_of", "result_of"]
+__all__ = ["INCLUSIVE", "STOP", "Background", "Outcome", "outcome_of", "result_of"]
 
 INCLUSIVE = "inclusive"
 """Name of the fit to all events, which every hunt makes."""
+STOP = 2
+"""No more hunts by a method once the median was too small for so many numbers of events in a row."""
+
+
+class Background(NamedTuple):
+    """Background events in the data of a draw, all and those in the region."""
+
+    events: int
+    region: int
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Outcome:
     """The hunts by a method for one number of injected events, draw by draw: what they claim, None if nothing.
 
     `keys` are the artefacts they are made of, `sculpted` counts hunts in which the kept fraction was not flat in m,
-    `failed` those in which a fit failed: they claim nothing.
+    `failed` those in which a fit failed, the first for this `reason`: they claim nothing.
     """
 
     events: int
@@ -38,6 +49,7 @@ class Outcome:
     z_local: tuple[float | None, ...]
     sculpted: int
     failed: int
+    reason: str | None
     keys: frozenset[str]
 
     @property
@@ -55,12 +67,13 @@ def outcome_of(store: Store, name: str, events: int, hunts: Sequence[Sequence[Lo
     """What the hunts of a method in all draws came to."""
     claims: list[tuple[float | None, float | None]] = []
     local: list[float | None] = []
-    bent = failed = 0
+    bent = 0
+    reasons: list[str] = []
     for looks in hunts:
-        if any("failed" in store.read_json(look.measured) for look in looks):
+        if why := [found["failed"] for look in looks if "failed" in (found := store.read_json(look.measured))]:
             claims.append((None, None))
             local.append(None)
-            failed += 1
+            reasons.append(why[0])
             continue
         rows = [row_of(look, store) for look in looks]
         claim = rows[0] if name == INCLUSIVE else claim_of(rows)
@@ -69,32 +82,32 @@ def outcome_of(store: Store, name: str, events: int, hunts: Sequence[Sequence[Lo
         bent += name != INCLUSIVE and any(row["sculpting_p"] < SCULPTED / len(rows) for row in rows)
     keys = (key for looks in hunts for look in looks for key in (*look.parts, look.measured, look.mass) if key)
     z, p = zip(*claims, strict=True)
-    return Outcome(events, z, p, tuple(local), bent, failed, frozenset(keys))
+    return Outcome(events, z, p, tuple(local), bent, len(reasons), next(iter(reasons), None), frozenset(keys))
 
 
 def result_of(
     comparison: Comparison,
     stored: Stored,
     sha256: str,
-    drawn: Sequence[Json],
+    background: Sequence[Background],
     costs: Mapping[str, float],
     found: Mapping[str, Sequence[Outcome]],
 ) -> Json:
     """The content of `reach.json`, times of the run apart.
 
-    `drawn` says what the data of each draw hold, `costs` the CPU seconds of every artefact.
+    `background` is that of each draw, `costs` the CPU seconds of every artefact.
     """
     hunt = comparison.hunt()
     _, label = classes(stored)
     part = float(comparison.window.inside(stored.events.m[label == 1]).mean())
-    scale = _Scale(part, float(np.mean([about["background_region"] for about in drawn])))
+    scale = _Scale(part, float(np.mean([one.region for one in background])))
     return {
         **header(comparison, stored, sha256),
         "reach": comparison.reach.model_dump(mode="json", exclude={"windows"}),
         "windows": [{"lo": w.lo, "hi": w.hi, "reach": w.reach} for w in hunt.claim_windows()],
         "hunt": {**hunt.scan.model_dump(mode="json", include={"folds", "efficiency"}), "toys": hunt.fit.toys},
         "draw": {
-            "background": drawn[0]["background"],
+            "background": background[0].events,
             "background_region": scale.background,
             "signal_in_region": part,
         },
@@ -133,11 +146,13 @@ def _reach(outcomes: Sequence[Outcome], comparison: Comparison, scale: _Scale) -
     if comparison.reach.draws > 1:
         claimed = np.array([one.claimed for one in outcomes])
         ends = interval(events, claimed, z, seed_of(comparison.seed, "bootstrap of reach"))
-    bound = {inf: f"above {events[0]}", 0.0: f"below {events[-1]}"}.get(least)
+    outside = {inf: f"above {events[0]}", 0.0: f"below {events[-1]}"}
+    bound = outside.get(least)
     return {
         "reach": None if bound else least,
         "bound": bound,
         "interval": None if ends is None else [end if 0 < end < inf else None for end in ends],
+        "interval_bound": None if ends is None else [outside.get(end) for end in ends],
         "s_over_b": None if bound else scale.s_over_b(least),
         "sigma": None if bound else scale.sigma(least),
         "points": [
@@ -166,9 +181,10 @@ def _definitions(comparison: Comparison) -> Json:
         "global Z": "of a whole blind hunt by this method alone, all windows and places counted; a hunt that makes no "
         "claim counts as 0",
         "reach": f"the smallest number of events whose median global Z over draws is {settings.z:g}, between two "
-        "numbers linear in their logarithm",
-        "interval": "68 % of 2000 bootstrap samples of the draws; a dash lies outside of the numbers that were tried. "
-        "Draws of the same labelled events share some, and vary less than independent data would",
+        f"numbers linear in their logarithm. No smaller number is tried after {STOP} in a row with a median below that",
+        "interval": "68 % of 2000 bootstrap samples of the draws; an end that is null, a dash, lies outside of the "
+        "numbers that were tried, on the side that interval_bound names. Draws of the same labelled events share some, "
+        "and vary less than independent data would",
         "draws": f"{100 * settings.background:g} % of the labelled background each; fewer signal events are contained "
         "in more",
         "cpu_s": "mean processor time of one hunt: trainings, fits and toys",
@@ -183,7 +199,8 @@ def _warnings(comparison: Comparison, found: Mapping[str, Sequence[Outcome]]) ->
     for name, outcomes in found.items():
         hunts = sum(len(one.z_global) for one in outcomes)
         if failed := sum(one.failed for one in outcomes):
-            lines.append(f"{name}: a fit failed in {failed} of {hunts} hunts; they count as no claim")
+            reason = next(one.reason for one in outcomes if one.reason is not None)
+            lines.append(f"{name}: a fit failed in {failed} of {hunts} hunts, which count as no claim; first: {reason}")
         if refused := sum(z is None for one in outcomes for z in one.z_global) - failed:
             lines.append(f"{name}: no claim in {refused} of {hunts} hunts, since the features determine m")
         if bent := sum(one.sculpted for one in outcomes):

@@ -81,7 +81,8 @@ def close_background(store: Store, key: str, *, samples: Samples, share: Share, 
     assert view.reference is not None
     made = expectation(view, np.random.default_rng(look.seed(share, "closure")))
     auc, error = closure_auc(made, view.reference, int(look.seed(share, "judge").generate_state(1)[0]))
-    store.write_json(key, {"auc": auc, "error": error, "n_expected": len(made), "n_true": len(view.reference)})
+    sizes = {"n_expected": len(made), "n_true": len(view.reference)}
+    store.write_json(key, {"s_over_b": look.strength, "auc": auc, "error": error, **sizes})
 
 
 def _drawn(store: Store, samples: Samples, share: Share, look: Look) -> Draw:
