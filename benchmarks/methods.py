@@ -15,6 +15,26 @@ import argparse
 from pathlib import Path
 
 from methods_parts import page, prepare
+from methods_parts.comparisons import PLANS
+
+ARGUMENTS = {
+    "draws": {"type": int, "help": "another number of draws"},
+    "workers": {"type": int, "help": "processes"},
+    "quiet": {"action": "store_true"},
+    "methods": {"nargs": "+", "help": "some methods only"},
+    "strengths": {"type": float, "nargs": "+", "help": "other injections"},
+    "sets": {"type": int, "nargs": "+", "choices": (4, 10, 12), "help": "other feature sets"},
+    "events": {"type": int, "help": "background events of a hunt"},
+    "injected": {"type": int, "nargs": "+", "help": "other numbers of signal events, falling"},
+}
+ALWAYS = ("draws", "workers", "quiet", "methods")
+TAKES = {name: (*ALWAYS, "strengths", *(("sets",) if len(plan.sets) > 1 else ())) for name, plan in PLANS.items()} | {
+    **dict.fromkeys(("anode", "ranode"), ("draws", "strengths")),
+    "null": (*ALWAYS, "events"),
+    "reach": (*ALWAYS, "sets", "injected"),
+    "hunt": ("workers", "events"),
+}
+"""Which options act where."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,15 +49,9 @@ def parser() -> argparse.ArgumentParser:
     made["page"].add_argument("--table", type=Path, required=True)
     for name in page.ORDER:
         command = made[name]
-        command.add_argument("--draws", type=int, help="other numbers of draws")
         command.add_argument("--seed", type=int, default=0, help="of the samples; development uses 1000 and more")
-        command.add_argument("--workers", type=int)
-        command.add_argument("--quiet", action="store_true")
-        command.add_argument("--methods", nargs="+", help="some methods only")
-        command.add_argument("--strengths", type=float, nargs="+", help="other injections")
-        command.add_argument("--sets", type=int, nargs="+", choices=(4, 10, 12), help="other feature sets")
-        command.add_argument("--events", type=int, help="null and hunt: events of a block")
-    made["reach"].add_argument("--injected", type=int, nargs="+", help="other numbers of signal events, falling")
+        for option in TAKES[name]:
+            command.add_argument(f"--{option}", **ARGUMENTS[option])
     return whole
 
 

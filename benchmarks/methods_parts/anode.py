@@ -24,7 +24,7 @@ def run(name: str, options: argparse.Namespace) -> Json:
     return {"looks": looks(name, look, options, DRAWS, [{"strength": strength} for strength in strengths])}
 
 
-def look(folder: str, number: int, seed: int, strength: float, code: str) -> Json:
+def look(folder: str, number: int, seed: int, strength: float) -> Json:
     """One fit: estimated and true background above cuts that keep `EPS_B` of the test background."""
     found, view = drawn(folder, number, strength, seed)
     rng = np.random.default_rng([seed, number])

@@ -27,7 +27,7 @@ class Plan(NamedTuple):
     scan: Json | None = None
 
 
-SHIFTED = ("idealised", "cwola", "cathode", "anode", "curtains", "lacathode", "sa_cwola")
+SHIFTED = ("idealised", "cwola", "cathode", "anode", "curtains", "lacathode", "sa_cwola", "ranode")
 PLANS: Mapping[str, Plan] = {
     "main": Plan(
         "All methods, four features",
@@ -39,7 +39,7 @@ PLANS: Mapping[str, Plan] = {
     "curve": Plan(
         "Sensitivity against the strength of the signal",
         "At no signal: what two methods have in common of the 1 % of background that each likes best.",
-        ("supervised", "idealised", "cwola", "cathode", "lacathode", "curtains", "combination"),
+        ("supervised", "idealised", "cwola", "cathode", "ranode", "combination"),
         (0.0, 0.001, 0.002, 0.003, 0.0045, 0.0064, 0.01, 0.02),
         4,
         closure=0,
@@ -67,7 +67,7 @@ PLANS: Mapping[str, Plan] = {
     "features": Plan(
         "More features",
         "The W' with feature sets of 4, 10 and 12.",
-        ("idealised", "cathode"),
+        ("idealised", "cathode", "ranode"),
         (0.0064,),
         5,
         (4, 10, 12),
@@ -88,7 +88,7 @@ def run(name: str, options: argparse.Namespace) -> Json:
         "shift": plan.shift,
     }
     found = {}
-    for size in options.sets or plan.sets:
+    for size in vars(options).get("sets") or plan.sets:
         config = comparison(
             options.out,
             options.methods or plan.methods,
@@ -126,7 +126,7 @@ def curve(found: Json) -> list[str]:
     for figure, title in FIGURES.items():
         rows = [[name, *(band(method["s_over_b"][s][figure]) for s in strengths)] for name, method in methods.items()]
         parts.append(f"{title} against S/B:\n\n{markdown(['method', *strengths], rows)}")
-    if "0" in found["agreement"]:
+    if found["agreement"].get("0", {}).get("shared"):
         shared = matrix(list(methods), found["agreement"]["0"]["shared"])
         parts.append(f"Shared part of the 1 % of background without signal in the data; chance gives 0.01:\n\n{shared}")
     return parts
@@ -140,4 +140,5 @@ def agreement(result: Json) -> list[str]:
     return [
         f"Rank correlation of the scores on {which} test events, S/B = {strength}:\n\n{matrix(names, matrices[which])}"
         for which in ("background", "signal")
+        if matrices[which]  # null unless there is a draw in which all could be trained
     ]

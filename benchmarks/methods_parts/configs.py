@@ -60,7 +60,7 @@ def tables(folder: Path, signal: str | None = "wprime", *, wide: bool = False) -
 def data(paths: Sequence[str], features: Sequence[str]) -> Json:
     """The table [data]; an event keeps its number whatever features are asked for."""
     found: Json = {"path": list(paths), "mass": "mjj", "features": list(features), "id": ["event"]}
-    objects = {jet: [name for name in features if name.endswith(jet)] for jet in ("j1", "j2")}
+    objects = {jet: [name for name in features if name.endswith(f"_{jet}")] for jet in ("j1", "j2")}
     return {**found, "groups": {"j1": ["mj1", *objects["j1"]], "j2": ["dm", *objects["j2"]]}}
 
 

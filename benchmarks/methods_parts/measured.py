@@ -1,12 +1,13 @@
 """Fitted scores one by one, each in a process of its own, kept as they finish."""
 
 import argparse
-import hashlib
+import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import lamppost
+from lamppost.run.artefacts import provenance
 from learn_parts.isolate import Task, measure
 
 Json = dict[str, Any]
@@ -15,14 +16,14 @@ Json = dict[str, Any]
 def looks(
     name: str, function: Callable[..., Json], options: argparse.Namespace, draws: int, settings: list[Json]
 ) -> list[Json]:
-    """`function(folder, number, seed, code, **one)` for every draw and every one of `settings`."""
-    common = {"folder": str(options.out), "seed": options.seed, "code": code()}
+    """`function(folder, number, seed, **one)` for every draw and every one of `settings`."""
+    common = {"folder": str(options.out), "seed": options.seed, "origin": origin(options.out)}
     tasks = []
     for one in settings:
         label = "_".join(f"{key}{value}" for key, value in one.items())
         for number in range(options.draws or draws):
-            task = Task(name, f"{label}_{number}", function, {**common, "number": number, **one})
-            tasks.append(task)
+            arguments = {**common, "number": number, **one}
+            tasks.append(Task(name, f"{label}_{number}", partial(called, function), arguments))
     found = measure(tasks, options.out / name)
     for one in found:
         if "error" in one:
@@ -30,8 +31,12 @@ def looks(
     return found
 
 
-def code() -> str:
-    """A hash of what decides about a fitted score: a figure of another version of it is not reused."""
-    (folder,) = lamppost.__path__
-    parts = [path for role in ("methods", "learn", "templates") for path in sorted(Path(folder, role).rglob("*.py"))]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in parts)).hexdigest()[:16]
+def called(function: Callable[..., Json], *, origin: Json, **settings: Any) -> Json:
+    """What `function` finds: `origin` only tells figures of other events or of another version from these."""
+    return function(**settings)
+
+
+def origin(out: Path) -> Json:
+    """The package's source and the tables that a fitted score depends on, as hashes."""
+    about = json.loads((out / "tables" / "about.json").read_text())
+    return {"lamppost": provenance()["lamppost"], **{name: about[name]["sha256"] for name in ("qcd", "wprime")}}

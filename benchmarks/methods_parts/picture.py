@@ -17,6 +17,8 @@ def draw(result: dict[str, Any], path: Path) -> None:
     axes = figure.subplots()
     for name, method in result["by_set"]["4"]["methods"].items():
         found = {float(s): one[AT] for s, one in method["s_over_b"].items() if one[AT] is not None}
+        if not found:
+            continue
         strengths = [100 * s for s in found]
         median, low, high = zip(*found.values(), strict=True)
         line = axes.plot(strengths, median, marker="o", markersize=3, label=name)[0]

@@ -1,8 +1,9 @@
 """Common tables out of two simulations, so that one configuration reads them all."""
 
 import argparse
+import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from methods_parts.configs import WIDE
+from methods_parts.origin import how
 
 Columns = dict[str, NDArray[Any]]
 FIRST = {"qcd": 0, "wprime": 10**8, "zprime_tt": 2 * 10**8, "reference": 3 * 10**8}
@@ -22,7 +24,14 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Write OUT/tables, and OUT/tables/about.json: what is in them."""
     folder = options.out / "tables"
     folder.mkdir(parents=True, exist_ok=True)
-    about = {name: write(folder / f"{name}.parquet", parts) for name, parts in plan(options.tables, options.more)}
+    made = {
+        path.name: how(path) for given in (options.tables, options.more) if given for path in given.glob("*.parquet")
+    }
+    about = {}
+    for name, parts in plan(options.tables, options.more):
+        about[name] = write(folder / f"{name}.parquet", parts) | {
+            "sources": {source: made[source] for source, _ in parts}
+        }
     (folder / "about.json").write_text(json.dumps(about, indent=1) + "\n")
     for name, found in about.items():
         print(f"{name:16s} {found['events']:>9,} events, {found['dropped']} dropped, of {', '.join(found['sources'])}")
@@ -94,9 +103,8 @@ def four(wide: Columns) -> Columns:
     return {**{name: wide[name] for name in ("mjj", "mj1", "dm")}, **ratios}
 
 
-def write(path: Path, parts: Iterable[tuple[str, Columns]]) -> dict[str, Any]:
+def write(path: Path, parts: Sequence[tuple[str, Columns]]) -> dict[str, Any]:
     """Write one table: finite rows, an event number and the label."""
-    parts = list(parts)
     name = path.stem.removeprefix("wide_")
     columns = {column: np.concatenate([part[column] for _, part in parts]) for column in parts[0][1]}
     event = FIRST[name] + np.arange(len(columns["mjj"]), dtype=np.int64)
@@ -104,5 +112,5 @@ def write(path: Path, parts: Iterable[tuple[str, Columns]]) -> dict[str, Any]:
     label = np.full(len(event), int(name in ("wprime", "zprime_tt")), np.int8)
     made = {"event": event, **{key: values.astype(np.float32) for key, values in columns.items()}, "label": label}
     pq.write_table(pa.table({key: values[finite] for key, values in made.items()}), path)
-    sources = {source: len(part["mjj"]) for source, part in parts}
-    return {"events": int(finite.sum()), "dropped": int((~finite).sum()), "sources": sources}
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return {"events": int(finite.sum()), "dropped": int((~finite).sum()), "sha256": digest}

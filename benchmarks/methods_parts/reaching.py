@@ -9,7 +9,7 @@ from methods_parts.sections import markdown, wrapped
 
 Json = dict[str, Any]
 
-TITLE = "Reach"
+TITLE = "Reach in one window, placed on the signal"
 METHODS = ("cwola", "cathode", "ranode", "combination")
 EVENTS, DRAWS, SETS = (500, 350, 250, 175, 125, 90), 3, (4, 12)
 ALL_EVENTS = (5600, 4000, 2800, 2000, 1400, 1000)
@@ -41,7 +41,9 @@ def section(name: str, result: Json) -> str:
     """The text below the title."""
     text = (
         "The smallest number of injected events with a median global Z of 3 or more, and its 68 % interval. Every hunt "
-        f"looks into the window from {WINDOW[0]:g} to {WINDOW[1]:g} GeV, whose global p counts all masses in it."
+        f"looks into the window from {WINDOW[0]:g} to {WINDOW[1]:g} GeV, whose global p counts all masses in it: one "
+        "window, placed on the signal. What a scan pays for looking elsewhere is not in it (4 windows cost about "
+        "0.45 sigma at Z = 3)."
     )
     parts = [wrapped(text)]
     for size, found in result["by_set"].items():

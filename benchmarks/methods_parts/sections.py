@@ -1,12 +1,18 @@
 """How figures become Markdown: bands, tables of comparisons, and requirements that are met or missed."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import inf
 from textwrap import fill
 from typing import Any, NamedTuple
 
-import numpy as np
-
+from lamppost.run.compare.bands import band as spread
+from lamppost.run.compare.bands import ratio_band, ratios
 from learn_parts.tables import markdown
+
+__all__ = [
+    *("AT", "FIGURES", "MAX", "Band", "Bar", "band", "bars_table", "differences", "markdown", "matrix"),
+    *("methods_table", "paired", "ratio", "samples_text", "spread", "trimmed", "wrapped"),
+]
 
 Json = dict[str, Any]
 Band = Sequence[float]
@@ -15,23 +21,29 @@ FIGURES = {AT: "SIC at eps_B = 1e-3", MAX: "max SIC"}
 
 
 class Bar(NamedTuple):
-    """A requirement: what was found as [median, low, high] or one number, and what was wanted."""
+    """A requirement: what was found as [median, low, high] or one number, and what was wanted.
+
+    `strict`: to be as large, or as small, as what was wanted is not enough.
+    """
 
     what: str
     found: Band | None
     wanted: float
     at_least: bool = True
+    strict: bool = False
 
     @property
     def met(self) -> bool | None:
         """None if it was not measured."""
         if self.found is None:
             return None
-        return self.found[0] >= self.wanted if self.at_least else self.found[0] <= self.wanted
+        beyond = self.found[0] - self.wanted if self.at_least else self.wanted - self.found[0]
+        return beyond > 0 if self.strict else beyond >= 0
 
     def cells(self) -> list[str]:
         """One row: what, found, wanted, verdict."""
-        wanted = f"{'≥' if self.at_least else '≤'} {self.wanted:g}"
+        signs = "><" if self.strict else "≥≤"
+        wanted = f"{signs[0 if self.at_least else 1]} {self.wanted:g}"
         if self.found is None:
             return [self.what, "–", wanted, "not measured"]
         missed = f"missed by {abs(self.found[0] - self.wanted):.3g}"
@@ -46,22 +58,38 @@ def band(values: Band | None, digits: int = 2) -> str:
     """`median [low, high]`, one number alone, or a dash."""
     if values is None:
         return "–"
-    shown = [f"{value:.{digits}f}" for value in values]
+    shown = ["∞" if value == inf else f"{value:.{digits}f}" for value in values]
     return shown[0] if len(shown) == 1 else f"{shown[0]} [{shown[1]}, {shown[2]}]"
 
 
-def spread(values: Sequence[float | None]) -> list[float] | None:
-    """Median and 68 % interval of what is known."""
-    known = [value for value in values if value is not None]
-    return [float(q) for q in np.quantile(known, [0.5, 0.16, 0.84])] if known else None
+def ratio(methods: Mapping[str, Json], strength: str, name: str, figure: str) -> list[float] | None:
+    """The paired ratio to `idealised`, which a comparison refers to; infinite where that found nothing."""
+    if not {name, "idealised"} <= set(methods):
+        return None
+    return unbounded(methods[name]["s_over_b"][strength]["ratio"][figure])
 
 
 def paired(methods: Mapping[str, Json], strength: str, one: str, other: str, figure: str) -> list[float] | None:
-    """The ratio of two methods, draw by draw; None if one was not run."""
-    if one not in methods or other not in methods:
-        return None
-    pairs = zip(*(methods[name]["s_over_b"][strength]["draws"][figure] for name in (one, other)), strict=True)
-    return spread([a / b if a is not None and b else None for a, b in pairs])
+    """The ratio of any two methods, draw by draw, by the same rule."""
+    return unbounded(ratio_band(ratios(*both(methods, strength, one, other, figure))))
+
+
+def differences(methods: Mapping[str, Json], strength: str, one: str, other: str, figure: str) -> list[float] | None:
+    """How much more one method found than another in the same draw."""
+    pairs = zip(*both(methods, strength, one, other, figure), strict=True)
+    return spread([a - b for a, b in pairs if a is not None and b is not None])
+
+
+def both(methods: Mapping[str, Json], strength: str, one: str, other: str, figure: str) -> list[list[float | None]]:
+    """What two methods found in each draw; nothing if one was not run."""
+    if not {one, other} <= set(methods):
+        return [[], []]
+    return [methods[name]["s_over_b"][strength]["draws"][figure] for name in (one, other)]
+
+
+def unbounded(found: Sequence[float | None] | None) -> list[float] | None:
+    """A band of ratios, whose infinite ends are null in JSON."""
+    return None if found is None else [inf if value is None else value for value in found]
 
 
 def trimmed(result: Json) -> Json:
@@ -101,11 +129,11 @@ def methods_table(methods: Mapping[str, Json], strength: str) -> str:
             [
                 name,
                 *(band(found[figure]) for figure in (*FIGURES, "sic_at_eps_s_0.2")),
-                *(band(paired(methods, strength, name, "idealised", figure)) for figure in FIGURES),
+                *(band(ratio(methods, strength, name, figure)) for figure in FIGURES),
                 "–" if closure is None else f"{closure:.4f} ± {method['closure_auc_error']:.4f}",
-                f"{flat['p'][0]:.2g}",
+                f"{flat['p'][0]:.2g}" if flat["p"] else "–",
                 band(flat["region_over_sidebands"]),
-                f"{method['cpu_s']:.1f}",
+                "–" if method["cpu_s"] is None else f"{method['cpu_s']:.1f}",
             ]
         )
     return markdown(head, rows)
