@@ -271,6 +271,17 @@ class Brittle(Template):
         return view.sb
 
 
+Template.registry.pop("brittle")
+
+
+@pytest.fixture
+def known() -> Iterator[None]:
+    """The kind `brittle`, for a test that asks for it and no other."""
+    Template.registry["brittle"] = Brittle
+    yield
+    Template.registry.pop("brittle")
+
+
 def brittle(folder: Path, *fails: int, **changes: Any) -> Path:
     """A comparison with a method of that template: in each draw a training at either strength, then the closure."""
     Brittle.made.clear()
@@ -279,6 +290,7 @@ def brittle(folder: Path, *fails: int, **changes: Any) -> Path:
     return write_comparison(folder, methods={"cwola": None, "brittle": weak, **changes}, compare=draws)
 
 
+@pytest.mark.usefixtures("known")
 def test_a_training_that_fails_is_left_out_and_ends_nothing(tmp_path: Path) -> None:
     """The stronger injection of the first draw, the weaker one of the second."""
     config, out = brittle(tmp_path, 1, 3), tmp_path / "run"
@@ -297,6 +309,7 @@ def test_a_training_that_fails_is_left_out_and_ends_nothing(tmp_path: Path) -> N
     assert len(Brittle.made) == 6  # what failed once is not tried again
 
 
+@pytest.mark.usefixtures("known")
 def test_a_method_that_always_fails_leaves_the_others(tmp_path: Path) -> None:
     result = compared(brittle(tmp_path, *range(6)), tmp_path / "run")
     found = result["methods"]["brittle"]
@@ -311,6 +324,7 @@ def test_a_method_that_always_fails_leaves_the_others(tmp_path: Path) -> None:
     assert "no draw in which all methods could be trained" in write_page(tmp_path / "run").read_text()
 
 
+@pytest.mark.usefixtures("known")
 def test_where_no_training_succeeds_the_reason_is_said(tmp_path: Path) -> None:
     with pytest.raises(FitError, match="every training failed; the first: no masses"):
         compared(brittle(tmp_path, *range(6), best=None, blind=None), tmp_path / "run")
