@@ -67,7 +67,7 @@ PLANS: Mapping[str, Plan] = {
     "features": Plan(
         "More features",
         "The W' with feature sets of 4, 10 and 12.",
-        ("idealised", "cathode", "ranode"),
+        ("idealised", "cathode", "ranode", "combination"),
         (0.0064,),
         5,
         (4, 10, 12),

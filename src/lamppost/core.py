@@ -21,6 +21,7 @@ __all__ = [
     "Array",
     "Bijection",
     "Collisions",
+    "Composite",
     "Conditional",
     "Density",
     "Events",
@@ -344,3 +345,20 @@ class Method(Role):
     @abstractmethod
     def fit(self, view: View, rng: Rng) -> Score:
         """The fitted score of one window."""
+
+
+class Composite(Method):
+    """A method made of others on the same view: whoever runs several fits each of them once."""
+
+    @property
+    @abstractmethod
+    def members(self) -> "tuple[Method, ...]":
+        """The methods whose fitted scores it takes; none if it has to fit them to a view of its own."""
+
+    @abstractmethod
+    def combine(self, scores: Sequence[Score], view: View, rng: Rng) -> Score:
+        """The fitted score, from those of the members on this view, in their order."""
+
+    def fit(self, view: View, rng: Rng) -> Score:
+        """All members, then their combination."""
+        return self.combine([member.fit(view, rng) for member in self.members], view, rng)

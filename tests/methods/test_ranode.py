@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from method_toys import CENTRE, FLOW, WIDTH, background, improvement, log_background, log_signal, signal, view
+from method_toys import CENTRE, FLOW, WIDTH, WINDOW, background, improvement, log_background, log_signal, signal, view
 from scipy.stats import norm
 
 from lamppost.core import Array, Events, Method
@@ -73,13 +73,19 @@ def test_without_a_signal_a_cut_carves_no_peak() -> None:
 
 
 def test_mass_alone_does_not_change_a_score() -> None:
-    """At the same features a score moves with m as p_B(x|m) does, and with no peak of the signal."""
+    """At the same features a score moves with m as p_B(x|m) does, in the sidebands too, and with no peak of the signal.
+
+    Beyond the sidebands, where p_B was not learnt, it stays as it is at their ends.
+    """
     x = np.repeat(CENTRE[None], 50, axis=0).astype(np.float32)
     events = replace(fresh()[0][:50], x=x, m=np.linspace(1.05, 1.95, 50))
     found = score()(events)
     np.testing.assert_allclose(found - found.mean(), log_background(events).mean() - log_background(events), atol=0.3)
-    outside = replace(events, m=np.full(50, 4.0))
-    np.testing.assert_allclose(score()(outside), score()(replace(events, m=np.full(50, 2.0))))
+    beyond, end = (replace(events[:1], m=np.array([m])) for m in (4.0, WINDOW.hi + WINDOW.reach))
+    np.testing.assert_allclose(score()(beyond), score()(end))
+    beside = replace(events, m=np.linspace(WINDOW.lo - WINDOW.reach, WINDOW.hi + WINDOW.reach, 50))
+    moved = score()(beside) + log_background(beside)
+    assert np.ptp(moved) < 0.5 * np.ptp(log_background(beside))
 
 
 def mixture(n: int, n_signal: int, seed: int) -> tuple[Array, Array]:

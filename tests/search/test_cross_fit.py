@@ -12,7 +12,7 @@ from search_toys import WINDOW, events, falling
 from lamppost.core import Array, Events, Method, Rng, View
 from lamppost.run.artefacts import Store
 from lamppost.run.samples import Samples
-from lamppost.run.tasks import train_fold
+from lamppost.run.tasks import Training, train_fold
 from lamppost.run.view import MassModel
 from lamppost.search import fold_of
 from lamppost.spec import load_kinds, make
@@ -36,17 +36,8 @@ def cross_fit(store: Store, sample: Events, method: Method, *, decorrelate: bool
     """The out-of-fold scores (n,) of the sample."""
     of, scores = fold_of(sample.id, FOLDS), np.full(len(sample), np.nan)
     for fold in range(FOLDS):
-        train_fold(
-            store,
-            f"fold-{fold}.parquet",
-            samples=SAMPLES,
-            method=method,
-            window=WINDOW,
-            fold=fold,
-            folds=FOLDS,
-            decorrelate=decorrelate,
-            seed=1,
-        )
+        training = Training(method, WINDOW, fold, FOLDS, decorrelate, seed=1)
+        train_fold(store, f"fold-{fold}.parquet", samples=SAMPLES, training=training)
         scores[of == fold] = store.read_arrays(f"fold-{fold}.parquet")[0]["score"]
     return scores
 

@@ -23,7 +23,8 @@ class Anode(Method):
     p_data is learnt in the region; p_background in the sidebands, and interpolated in m. Assumes that p(x|m) changes
     smoothly with m; features may depend on m. Fails where a density is hard to learn, at edges and in tails: both
     densities carry the full error of theirs, which a classifier of region against template never has to face, so that
-    the ratio is noisier than that of weak supervision and small signals drown first. Gives the background above a cut
+    the ratio is noisier than that of weak supervision and small signals drown first. Where features follow m, events
+    beside the region are compared with densities at its edges, which are not theirs. Gives the background above a cut
     without a look at the region: `AnodeScore.background_above`.
     """
 
@@ -60,7 +61,7 @@ class AnodeScore:
 
     def __call__(self, events: Events) -> Array:
         """log p_data(x|m) - log p_background(x|m) (n,); outside the region at its nearer edge."""
-        events = at_nearest_mass(events, self.window)
+        events = at_nearest_mass(events, self.window.lo, self.window.hi)
         return self.data.log_prob(events) - self.background.log_prob(events)
 
     def background_above(

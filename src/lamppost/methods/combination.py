@@ -1,12 +1,13 @@
 """`combination`: several methods made to agree on one score."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Self
 
 import numpy as np
 from pydantic import BeforeValidator, Field, SerializeAsAny, model_validator
 
-from lamppost.core import Array, Events, Method, Ratio, Rng, Score, View, uniform_of
+from lamppost.core import Array, Composite, Events, Method, Ratio, Rng, Score, View, uniform_of
 from lamppost.errors import DataError
 from lamppost.methods.nested import nest, unnest
 from lamppost.storage import fitted
@@ -19,7 +20,7 @@ _LEAST = 20
 How = Literal["rank", "product", "learned"]
 
 
-class Combination(Method):
+class Combination(Composite):
     """Several methods and one score (arXiv:2307.11157).
 
     Each method's score s becomes t = -log P(score >= s) in the sidebands, so that all speak the same language whatever
@@ -59,21 +60,25 @@ class Combination(Method):
         """As soon as one of the methods needs it."""
         return any(method.decorrelate for method in self.methods)
 
-    def fit(self, view: View, rng: Rng) -> Score:
-        """All methods on the same view, or, to learn how to combine them, on seven tenths of it."""
+    @property
+    def members(self) -> tuple[Method, ...]:
+        """All of them, unless it is learned how to combine them: they then see seven tenths of the view."""
+        return () if self.how == "learned" else self.methods
+
+    def combine(self, scores: Sequence[Score], view: View, rng: Rng) -> Score:
+        """By their distributions in the sidebands, or learned from events that the methods have not seen."""
         if self.how != "learned":
-            return self._components(view, view.sb, rng)
+            return self._components(scores, view.sb)
         key = int(rng.integers(2**63))
         sr, sb = (uniform_of(events.id, key) < _HELD_OUT for events in (view.sr, view.sb))
         seen = replace(view, sr=view.sr[~sr], sb=view.sb[~sb])
-        components = self._components(seen, view.sb[sb], rng)
+        components = self._components([method.fit(seen, rng) for method in self.methods], view.sb[sb])
         p, q = (components.tails(events) for events in (view.sr[sr], view.sb[sb]))
         return replace(components, learned=self.ratio.fit(p, q, given_m=False, rng=rng))
 
-    def _components(self, view: View, background: Events, rng: Rng) -> "CombinationScore":
-        scores = tuple(method.fit(view, rng) for method in self.methods)
+    def _components(self, scores: Sequence[Score], background: Events) -> "CombinationScore":
         tails = tuple(Tail.fit(score(background), background.w) for score in scores)
-        return CombinationScore(scores, tails, self.how)
+        return CombinationScore(tuple(scores), tails, self.how)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,9 +14,9 @@ _ROUNDS = 50
 _LEAST = 20
 
 
-def at_nearest_mass(events: Events, window: Window) -> Events:
-    """The events, those outside the region moved to its nearer edge: a density learnt inside knows no other mass."""
-    return replace(events, m=np.clip(events.m, window.lo, window.hi))
+def at_nearest_mass(events: Events, lo: float, hi: float) -> Events:
+    """The events, those outside [lo, hi] moved to the nearer edge: a density learnt inside knows no other mass."""
+    return replace(events, m=np.clip(events.m, lo, hi))
 
 
 def masses_in_region(view: View, n: int, rng: Rng, kind: str) -> Array:

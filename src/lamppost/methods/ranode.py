@@ -34,8 +34,9 @@ class Ranode(Method):
 
     Assumes a well interpolated p_B, and a signal that is one cluster of events: of several, p_S is the most significant
     one. Fails where p_B is wrong by more than the signal, whose place such an error takes, and where many events share
-    one value; without a signal it points at the largest fluctuation or error. w is that of the cluster, less than the
-    signal's if that has tails in which nothing tells it from the background.
+    one value; without a signal it points at the largest fluctuation or error. Where features follow m, a cut does not
+    keep the same part of events at all masses: p_S(x) stays where it is, the background moves. w is that of the
+    cluster, less than the signal's if that has tails in which nothing tells it from the background.
     """
 
     kind: Literal["ranode"] = "ranode"
@@ -117,8 +118,9 @@ class RanodeScore:
     fraction: float
 
     def __call__(self, events: Events) -> Array:
-        """log p_S(x) - log p_B(x|m) (n,); outside the region with the p_B at its nearer edge."""
-        events = at_nearest_mass(events if events.names == self.names else events.select(self.names), self.window)
+        """log p_S(x) - log p_B(x|m) (n,); beyond the sidebands with the p_B at their outer edges."""
+        lo, hi = self.window.lo - self.window.reach, self.window.hi + self.window.reach
+        events = at_nearest_mass(events if events.names == self.names else events.select(self.names), lo, hi)
         y, log_slope = _coordinates(self.background, events)
         return self.signal.log_prob(y) + log_slope - self.background.log_prob(events)
 

@@ -6,11 +6,12 @@ from typing import Any
 
 from lamppost.config import Search
 from lamppost.core import Method, Window
+from lamppost.run.fits import apart, keys_of
 from lamppost.run.graph import Task
 from lamppost.run.measure import measure_inclusive, measure_window, validate_window
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.samples import Samples
-from lamppost.run.tasks import determine_mass, populated, train_fold
+from lamppost.run.tasks import Training, determine_mass, fit_fold, populated, train_fold
 from lamppost.run.worker import TaskFunction
 
 __all__ = ["CONTROL", "Hunt", "Looked", "Plan", "plan"]
@@ -21,13 +22,17 @@ CONTROL = "random score"
 
 @dataclass(frozen=True)
 class Looked:
-    """A window seen by a method: the artefacts of its folds, of its measurement, of the test whether x determines m."""
+    """A window seen by a method: the artefacts of its folds, of its measurement, of the test whether x determines m.
+
+    `fits` are those of fitted scores, where it is made of other methods, or others are made of it.
+    """
 
     window: Window
     method: str
     parts: tuple[str, ...]
     measured: str
     mass: str | None
+    fits: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class Hunt:
     ) -> None:
         self.planned, self.search, self.samples, self.where, self.lenient = planned, search, samples, where, lenient
         self.claims = search.claim_windows()
+        self.apart = apart((method, search.decorrelated(method)) for method in search.methods.values())
         windows = {key: self.claims, "scan.validation": search.validation_windows()}
         arguments = {"events": samples.data, "windows": windows}
         # all other tasks wait for this one, but none is named by all the windows
@@ -89,7 +95,8 @@ class Hunt:
 
     def look(self, window: Window, name: str, method: Method, *, claim: bool = True) -> Looked:
         """A window seen by a method: trainings, then fit and toys, or if there is no claim a test of flatness."""
-        parts = self._train(window, name, method)
+        trained = [self._train(window, name, method, fold) for fold in range(self.search.scan.folds)]
+        parts = tuple(part for part, _ in trained)
         arguments = {
             "events": self.samples.data,
             "parts": parts,
@@ -102,7 +109,8 @@ class Hunt:
             measured = self._add("claim", f"{name}: fit and toys, window {window}", measure_window, arguments, parts)
         else:
             measured = self._add("validate", f"{name}: validation, window {window}", validate_window, arguments, parts)
-        return Looked(window, name, parts, measured, self._mass(window, method))
+        fits = tuple(key for _, keys in trained for key in keys)
+        return Looked(window, name, parts, measured, self._mass(window, method), fits)
 
     def inclusive(self) -> str:
         """The fit to all events, over all windows."""
@@ -118,25 +126,26 @@ class Hunt:
     def _add(
         self, stage: str, label: str, function: TaskFunction, arguments: Mapping[str, Any], needs: tuple[str, ...]
     ) -> str:
-        lenient = self.lenient and stage in ("train", "claim")
+        lenient = self.lenient and stage in ("fit", "train", "claim")
         where: dict[str, Any] = {"needs": needs, "after": (self.checked,), "lenient": lenient}
         return self.planned.add(stage, f"{self.where}{label}", function, arguments, **where)
 
-    def _train(self, window: Window, name: str, method: Method) -> tuple[str, ...]:
-        folds = self.search.scan.folds
-        arguments = {
-            "samples": self.samples,
-            "method": method,
-            "window": window,
-            "folds": folds,
-            "decorrelate": self.search.decorrelated(method) if method.kind != "random" else False,
-            "seed": self.search.seed,
-        }
-        label = f"{name}: training, window {window}, fold"
-        return tuple(
-            self._add("train", f"{label} {fold}", train_fold, {**arguments, "fold": fold}, self.samples.keys)
-            for fold in range(folds)
-        )
+    def _train(self, window: Window, name: str, method: Method, fold: int) -> tuple[str, tuple[str, ...]]:
+        """Scores of a fold, and the fits they come from, if these are artefacts of their own."""
+        decorrelate = self.search.decorrelated(method) if method.kind != "random" else False
+        label = f"{name}: training, window {window}, fold {fold}"
+
+        def training(one: Method) -> Training:
+            return Training(one, window, fold, self.search.scan.folds, decorrelate, self.search.seed)
+
+        def fit(one: Method, members: tuple[str, ...]) -> str:
+            arguments = {"samples": self.samples, "training": training(one), "members": members}
+            return self._add("fit", f"{label}, {one.kind}", fit_fold, arguments, (*self.samples.keys, *members))
+
+        fits = keys_of(method, fit) if (method, decorrelate) in self.apart else ()
+        own = fits[-1] if fits else None
+        arguments = {"samples": self.samples, "training": training(method), "fitted_in": own}
+        return self._add("train", label, train_fold, arguments, (*self.samples.keys, *fits[-1:])), fits
 
     def _mass(self, window: Window, method: Method) -> str | None:
         if method.kind == "random":

@@ -18,7 +18,7 @@ from lamppost.run.worker import Report
 __all__ = ["Progress", "spent"]
 
 # What a task of each stage costs relative to the others until the run's own tasks tell: for the first ETA only
-_COST = {"read": 1.0, "draw": 0.1, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0}
+_COST = {"read": 1.0, "draw": 0.1, "fit": 6.0, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0}
 
 
 class Progress:

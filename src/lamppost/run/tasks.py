@@ -1,22 +1,25 @@
 """The tasks of a hunt: pure functions of their arguments and of the artefacts they name."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamppost.core import Array, Events, Method, Window, uniform_of
+from lamppost.core import Array, Events, Method, View, Window, uniform_of
 from lamppost.errors import FitError
 from lamppost.run.artefacts import Store
+from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.samples import Samples, check_windows, load, view_of
 from lamppost.run.worker import TaskFunction
 from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
 
 __all__ = [
+    "Training",
     "attempt",
     "determine_mass",
+    "fit_fold",
     "merged_scores",
     "plain",
     "populated",
@@ -47,36 +50,61 @@ def populated(store: Store, key: str, *, events: str, windows: Mapping[str, Sequ
     store.write_json(key, [[w.lo, w.hi] for listed in windows.values() for w in listed])
 
 
-def train_fold(
-    store: Store,
-    key: str,
-    *,
-    samples: Samples,
-    method: Method,
-    window: Window,
-    fold: int,
-    folds: int,
-    decorrelate: bool,
-    seed: int,
-) -> None:
+@dataclass(frozen=True)
+class Training:
+    """A method in a window: fold k tests, k + 1 calibrates, the others train."""
+
+    method: Method
+    window: Window
+    fold: int
+    folds: int
+    decorrelate: bool
+    seed: int
+
+    def view(self, store: Store, samples: Samples, everything: Events) -> View:
+        """What the method may see: decorrelated, if so, by a map learnt on these events."""
+        of = fold_of(everything.id, self.folds)
+        train = everything[(of != self.fold) & (of != self.calibrating)]
+        seen = QuantileMap.fit(train, self.window) if self.decorrelate else _as_they_are
+        return view_of(store, samples, train, self.window, seen)
+
+    @property
+    def calibrating(self) -> int:
+        """The fold that neither trains nor tests."""
+        return (self.fold + 1) % self.folds
+
+    def stream(self, what: str) -> np.random.SeedSequence:
+        """The random stream that this training, and nothing else, decides."""
+        window = [self.window.lo, self.window.hi, self.window.reach]
+        return seed_of(self.seed, what, *window, self.method.model_dump(mode="json"), self.folds, self.fold)
+
+
+def fit_fold(store: Store, key: str, *, samples: Samples, training: Training, members: tuple[str, ...]) -> None:
+    """Fit a method that others are made of, or one made of these `members`, and store its score."""
+    view = training.view(store, samples, load(store, samples.data).events)
+    rng = np.random.default_rng(training.stream("train"))
+    store_score(store, key, *fitted(store, training.method, view, rng, members))
+
+
+def train_fold(store: Store, key: str, *, samples: Samples, training: Training, fitted_in: str | None = None) -> None:
     """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
 
-    Fold k tests, k + 1 calibrates, the others train. Training events are decorrelated by a map learnt on them, scored
+    It is fitted here, unless an artefact has it. Training events are decorrelated by a map learnt on them, scored
     events by one learnt on fold k + 1: a classifier finds the errors that its map makes inside the region, and with one
     map for both the scored events of the region would share these errors and pass the cut too often. Stores the
     aligned scores of the fold's events, in their order.
     """
     everything = load(store, samples.data).events
-    of = fold_of(everything.id, folds)
-    calibrating = (fold + 1) % folds
-    train, calibrate = everything[(of != fold) & (of != calibrating)], everything[of == calibrating]
-    seen = QuantileMap.fit(train, window) if decorrelate else _as_they_are
-    transform = QuantileMap.fit(calibrate, window) if decorrelate else _as_they_are
-    view = view_of(store, samples, train, window, seen)
-    name = [window.lo, window.hi, window.reach, method.model_dump(mode="json"), folds, fold]
-    score = method.fit(view, np.random.default_rng(seed_of(seed, "train", *name)))
-    tie = int(seed_of(seed, "tie", *name).generate_state(1, np.uint64)[0])
-    background, tested = calibrate[window.beside(calibrate.m)], everything[of == fold]
+    window, of = training.window, fold_of(everything.id, training.folds)
+    if fitted_in is None:
+        view = training.view(store, samples, everything)
+        score = training.method.fit(view, np.random.default_rng(training.stream("train")))
+    else:
+        score, _ = read_score(store, fitted_in)
+    calibrate, tested = everything[of == training.calibrating], everything[of == training.fold]
+    transform = QuantileMap.fit(calibrate, window) if training.decorrelate else _as_they_are
+    tie = int(training.stream("tie").generate_state(1, np.uint64)[0])
+    background = calibrate[window.beside(calibrate.m)]
     reference, values = score(transform(background)), score(transform(tested))
     # trees give equal scores to many events: a draw per event, far below any real difference, orders them. Not by the
     # largest score: that of an event where a density expects none may be as low as it likes
@@ -84,7 +112,7 @@ def train_fold(
     spacing = 1e-9 * (size + 1e-30)
     calibration = Calibration.fit(reference + spacing * uniform_of(background.id, tie), background.w)
     aligned = calibration(values + spacing * uniform_of(tested.id, tie))
-    store.write_arrays(key, {"score": aligned}, {"fold": fold, "n_train": len(train)})
+    store.write_arrays(key, {"score": aligned}, {"fold": training.fold})
 
 
 def _as_they_are(events: Events) -> Events:

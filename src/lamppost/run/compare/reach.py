@@ -43,6 +43,11 @@ class Plan:
         """The hunts by a method for a number of events, draw by draw."""
         return [looks for (n, k, _), looks in self.looked.items() if (n, k) == (name, events)]
 
+    def trainings(self, names: Sequence[str], numbers: Sequence[int]) -> set[str]:
+        """What these methods have to fit and to measure for these numbers of events."""
+        looks = [one for name in names for n in numbers for hunt in self.hunts(name, n) for one in hunt]
+        return {key for one in looks for key in (*one.fits, *one.parts, one.measured)}
+
     def towards(self, ends: Collection[str]) -> list[Task]:
         """The tasks that make these artefacts, in the order of the plan."""
         wanted, left = set(), list(ends)
@@ -109,8 +114,9 @@ def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, 
         _check_some_fit([found[name][-1] for name in active])
         for name in [name for name in active if _unseen(found[name], settings.z)]:
             active.remove(name)
-            never = [one for n in settings.events if n < events for hunt in planned.hunts(name, n) for one in hunt]
-            work.progress.dropped(planned.tasks[key] for one in never for key in (*one.parts, one.measured))
+            left = [n for n in settings.events if n < events]
+            never, wanted = planned.trainings([name], left), planned.trainings(active, left)
+            work.progress.dropped(planned.tasks[key] for key in never - wanted)
         if not active:
             return
 

@@ -80,7 +80,9 @@ def outcome_of(store: Store, name: str, events: int, hunts: Sequence[Sequence[Lo
         claims.append((claim["z_global"], claim["p_global"]))
         local.append(rows[claim.get("best_window", 0)]["z_local"])
         bent += name != INCLUSIVE and any(row["sculpting_p"] < SCULPTED / len(rows) for row in rows)
-    keys = (key for looks in hunts for look in looks for key in (*look.parts, look.measured, look.mass) if key)
+    keys = (
+        key for looks in hunts for look in looks for key in (*look.fits, *look.parts, look.measured, look.mass) if key
+    )
     z, p = zip(*claims, strict=True)
     return Outcome(events, z, p, tuple(local), bent, len(reasons), next(iter(reasons), None), frozenset(keys))
 

@@ -1,7 +1,5 @@
 """The tasks of a comparison: one training per draw, strength and method, judged on events held out."""
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,11 +12,12 @@ from lamppost.run.artefacts import Store
 from lamppost.run.compare.closure import closure_auc, expectation_of
 from lamppost.run.compare.draws import Draw, Share, classes, draw
 from lamppost.run.compare.figures import curves, figures
+from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.measure import sculpting
 from lamppost.run.samples import Samples, load, view_of
 from lamppost.search import QuantileMap, seed_of
 
-__all__ = ["KEPT", "Look", "close_background", "flatness", "score_method"]
+__all__ = ["KEPT", "Look", "close_background", "fit_method", "flatness", "score_method"]
 
 KEPT = (0.01, 0.001)
 """Kept fractions of the test background whose flatness in m is tested."""
@@ -40,17 +39,28 @@ class Look:
         return seed_of(share.seed, *what, window, method, self.decorrelate, self.number, self.strength)
 
 
-def score_method(store: Store, key: str, *, samples: Samples, share: Share, look: Look) -> None:
-    """Train a method on the data of a draw and judge it by the events held out.
+def fit_method(store: Store, key: str, *, samples: Samples, share: Share, look: Look, members: tuple[str, ...]) -> None:
+    """Fit a method that others are made of, or one made of these `members`, and store its score."""
+    view = _view(store, samples, share, look, _drawn(store, samples, share, look))
+    rng = np.random.default_rng(look.seed(share, "train"))
+    store_score(store, key, *fitted(store, look.method, view, rng, members))
+
+
+def score_method(
+    store: Store, key: str, *, samples: Samples, share: Share, look: Look, fitted_in: str | None = None
+) -> None:
+    """Train a method on the data of a draw, unless an artefact has its score, and judge it by the events held out.
 
     Stores the scores of the test events of the region, background first, and what they are worth. `cpu_s` is what the
-    fit took of the processor, compilation included.
+    fit took of the processor, compilation and the methods it is made of included.
     """
     drawn = _drawn(store, samples, share, look)
-    view, judged = _prepared(store, samples, share, look, drawn)
-    begun = time.process_time()
-    score = look.method.fit(view, np.random.default_rng(look.seed(share, "train")))
-    cpu_s = time.process_time() - begun
+    if fitted_in is None:
+        view = _view(store, samples, share, look, drawn)
+        score, cpu_s = fitted(store, look.method, view, np.random.default_rng(look.seed(share, "train")))
+    else:
+        score, cpu_s = read_score(store, fitted_in)
+    judged = QuantileMap.fit(drawn.reference, share.window) if look.decorrelate else _as_they_are
     window = share.window
     test = judged(drawn.test[window.inside(drawn.test.m) | window.beside(drawn.test.m)])
     signal = judged(drawn.test_signal[window.inside(drawn.test_signal.m)])
@@ -77,7 +87,7 @@ def close_background(store: Store, key: str, *, samples: Samples, share: Share, 
         msg = f"method {look.method.kind!r} has no background expectation to compare"
         raise DataError(msg)
     drawn = _drawn(store, samples, share, look)
-    view, _ = _prepared(store, samples, share, look, drawn, truth=True)
+    view = _view(store, samples, share, look, drawn, truth=True)
     assert view.reference is not None
     made = expectation(view, np.random.default_rng(look.seed(share, "closure")))
     auc, error = closure_auc(made, view.reference, int(look.seed(share, "judge").generate_state(1)[0]))
@@ -89,23 +99,20 @@ def _drawn(store: Store, samples: Samples, share: Share, look: Look) -> Draw:
     return draw(*classes(load(store, samples.data)), share, look.number, look.strength)
 
 
-def _prepared(
-    store: Store, samples: Samples, share: Share, look: Look, drawn: Draw, *, truth: bool = False
-) -> tuple[View, Callable[[Events], Events]]:
-    """What the method sees, and what is done to the events that judge it.
+def _view(store: Store, samples: Samples, share: Share, look: Look, drawn: Draw, *, truth: bool = False) -> View:
+    """What the method sees.
 
     As in a hunt, training events are decorrelated by a map learnt on them, test events by one learnt on others, here
     those of the reference outside the region, so that they do not share the errors of the first map.
     """
     window, data = share.window, drawn.data
     seen = QuantileMap.fit(data, window) if look.decorrelate else _as_they_are
-    judged = QuantileMap.fit(drawn.reference, window) if look.decorrelate else _as_they_are
     view = view_of(store, samples, data, window, seen)
     if truth or look.method.needs_truth:
         view = replace(view, reference=seen(drawn.reference[window.inside(drawn.reference.m)]))
     if look.method.needs_truth:
         view = replace(view, signals={"truth": seen(drawn.truth[window.inside(drawn.truth.m)])})
-    return view, judged
+    return view
 
 
 def _as_they_are(events: Events) -> Events:
