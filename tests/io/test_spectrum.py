@@ -35,12 +35,129 @@ def test_names_of_columns(tmp_path: Path, header: str, name: str) -> None:
 def test_counts_are_preferred_to_published_values(tmp_path: Path) -> None:
     text = "y[pb/TeV],bin_low_GeV,bin_high_GeV,y_err_up,n_events\n"
     text += "".join(f"0.{i},{i},{i + 1},,{i}.25\n" for i in range(5))
-    table = read_spectrum(write(tmp_path, text))
+    table = read_spectrum(write(tmp_path, text), weighted=True)
     assert isinstance(table, Table)
     np.testing.assert_array_equal(table.counts, np.arange(5) + 0.25)
-    without = read_spectrum(write(tmp_path, text.replace("n_events", "other")))
+    assert table.variances is None
+    without = read_spectrum(write(tmp_path, text.replace("n_events", "other")), weighted=True)
     assert isinstance(without, Table)
     np.testing.assert_allclose(without.counts, 0.1 * np.arange(5))
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "x_lo,x_hi,N",
+        "lower edge,upper edge,Number of events",
+        "bin_left,bin_right,hits",
+        "xmin,xmax,data_obs",
+        "BinLow,BinHigh,nEvents",
+        "edge_min [GeV],edge_max [GeV],bin content",
+        '"m [GeV] LOW","m [GeV] HIGH","Events"',
+    ],
+)
+def test_usual_names(tmp_path: Path, header: str) -> None:
+    table = read_spectrum(write(tmp_path, f"{header}\n{BINS}"))
+    assert isinstance(table, Table)
+    np.testing.assert_array_equal(table.edges, CORRECT.edges)
+    np.testing.assert_array_equal(table.counts, CORRECT.counts)
+
+
+@pytest.mark.parametrize("separator", [";", "\t", " "])
+@pytest.mark.parametrize("comment", ["", "#: name: Table 1\n#: location: Figure 2\n\n"])
+def test_separators_and_comments(tmp_path: Path, separator: str, comment: str) -> None:
+    """HEPData's CSV files start with comments, numpy's text files separate by blanks."""
+    text = f"low,high,count\n{BINS}".replace(",", separator)
+    table = read_spectrum(write(tmp_path, comment + text, "spectrum.txt"))
+    assert isinstance(table, Table)
+    np.testing.assert_array_equal(table.edges, CORRECT.edges)
+    np.testing.assert_array_equal(table.counts, CORRECT.counts)
+    with pytest.raises(DataError, match=f"line {6 if comment else 3}: the count is negative"):
+        read_spectrum(write(tmp_path, comment + text.replace(f"{separator}8\n", f"{separator}-8\n"), "spectrum.txt"))
+
+
+@pytest.mark.parametrize("name", ["centre", "bin_center", "m", "mass [GeV]"])
+def test_centres_of_equal_bins(tmp_path: Path, name: str) -> None:
+    text = f"{name},events\n" + "".join(f"{i + 0.5},{10 - i}\n" for i in range(1, 7))
+    table = read_spectrum(write(tmp_path, text))
+    assert isinstance(table, Table)
+    np.testing.assert_allclose(table.edges, CORRECT.edges, rtol=1e-12)
+    np.testing.assert_array_equal(table.counts, CORRECT.counts)
+    with pytest.raises(DataError, match="the centres of equal bins rise in equal steps, these do not"):
+        read_spectrum(write(tmp_path, text.replace("6.5", "6.9")))
+
+
+def test_weights_have_variances(tmp_path: Path) -> None:
+    rows = [(i, i + 1, 2.5 * i, 0.5 * i) for i in range(1, 7)]
+    text = "".join(f"{lo},{hi},{n},{error}\n" for lo, hi, n, error in rows)
+    for header, power in (("error", 2), ("count_err", 2), ("sumw2", 1)):
+        path = write(tmp_path, f"low,high,count,{header}\n{text}")
+        with pytest.raises(DataError, match=r"whole numbers of events, found 2.5 in \[1, 2\); sums of weights need"):
+            read_spectrum(path)
+        table = read_spectrum(path, weighted=True, range=(2.0, 7.0))
+        assert isinstance(table, Table)
+        np.testing.assert_allclose(table.variances, [(0.5 * i) ** power for i in range(2, 7)])
+
+
+def test_rounded_counts_of_publications(tmp_path: Path) -> None:
+    """1580501.9871 is a count that went through a cross section; 12.4 is a sum of weights."""
+    text = "low,high,count\n1,2,1580501.9871\n2,3,73488.9756\n3,4,187.998\n4,5,0\n"
+    table = read_spectrum(write(tmp_path, text))
+    assert isinstance(table, Table)
+    np.testing.assert_array_equal(table.counts, [1580501.9871, 73488.9756, 187.998, 0.0])
+    with pytest.raises(DataError, match=r"found 12\.4"):
+        read_spectrum(write(tmp_path, text.replace("187.998", "12.4")))
+
+
+def write_histograms(path: Path, **contents: Any) -> Path:
+    """A ROOT file of histograms with six bins from 1 to 7."""
+    hist = pytest.importorskip("hist")
+    uproot = pytest.importorskip("uproot")
+    with uproot.recreate(path) as file:
+        for name, (counts, variances) in contents.items():
+            storage = hist.storage.Double() if variances is None else hist.storage.Weight()
+            data = counts if variances is None else np.stack([counts, variances], axis=-1)
+            file[name] = hist.Hist(hist.axis.Regular(6, 1.0, 7.0), storage=storage, data=data)
+        file["text"] = "not a histogram"
+    return path
+
+
+def test_root_histograms(tmp_path: Path) -> None:
+    counts = CORRECT.counts
+    one = write_histograms(tmp_path / "one.root", mass=(counts, None))
+    for name in (one, f"{one}:mass"):
+        table = read_spectrum(name, range=(2.0, 6.0))
+        assert isinstance(table, Table)
+        np.testing.assert_array_equal(table.edges, [2.0, 3.0, 4.0, 5.0, 6.0])
+        np.testing.assert_array_equal(table.counts, counts[1:5])
+        assert table.variances is None
+    two = write_histograms(tmp_path / "two.root", mass=(counts, None), scaled=(0.5 * counts, 0.25 * counts))
+    table = read_spectrum(f"{two}:scaled", weighted=True)
+    assert isinstance(table, Table)
+    np.testing.assert_allclose(table.variances, 0.25 * counts)
+    for name, message in (
+        (str(two), r"expected one histogram, found mass, scaled; name it as in \"two.root:mass\""),
+        (f"{two}:none", "no histogram 'none', found mass, scaled"),
+        (f"{two}:scaled", r"expected whole numbers of events, found 2\.5"),
+        (f"{tmp_path}/none.root:mass", "no such file"),
+    ):
+        with pytest.raises(DataError, match=message) as caught:
+            read_spectrum(name)
+        assert "\n" not in str(caught.value)
+
+
+def test_broken_root_files(tmp_path: Path) -> None:
+    counts = np.array([3.0, -1.0, 2.0, 2.0, 2.0, 2.0])
+    path = write_histograms(tmp_path / "s.root", mass=(counts, None))
+    with pytest.raises(DataError, match=r"bin 2 \[2, 3\): expected a count of zero or more, found -1"):
+        read_spectrum(path)
+    with pytest.raises(DataError, match="`column` 'm' names a column of masses, found a histogram"):
+        read_spectrum(path, column="m")
+    with pytest.raises(DataError, match="already binned"):
+        read_spectrum(path, bins=5)
+    path.write_bytes(b"no root file")
+    with pytest.raises(DataError, match="damaged or not what its suffix says"):
+        read_spectrum(path)
 
 
 def test_a_range_keeps_bins_wholly_inside(tmp_path: Path) -> None:

@@ -97,10 +97,20 @@ def test_f_test_is_recorded_and_rarely_wrong() -> None:
 
 
 def test_a_fit_that_does_not_converge_says_so() -> None:
-    counts = np.zeros(40)
-    counts[17] = 25.0  # a spike: the polynomial narrows without end
+    counts = 1e200 * (1.0 + np.arange(40) % 3)  # beyond what squares can hold
     fit = fit_background(Spectrum(np.linspace(1.0, 2.0, 41), counts), "polynomial", 3)
     assert not fit.converged
+    assert np.isnan(fit.deviance)
+    assert fit.failed_orders == (3,)
+
+
+def test_a_minimum_at_infinity_is_reached() -> None:
+    """A spike: the polynomial narrows without end, and its likelihood to that of a perfect fit."""
+    counts = np.zeros(40)
+    counts[17] = 25.0
+    fit = fit_background(Spectrum(np.linspace(1.0, 2.0, 41), counts), "polynomial", 3)
+    assert fit.converged
+    assert fit.deviance == pytest.approx(0.0, abs=1e-3)
 
 
 def test_families_are_found_by_kind() -> None:
@@ -135,3 +145,24 @@ def test_nothing_to_fit_is_refused() -> None:
         fit_background(Spectrum(edges[:3], np.ones(2)))
     with pytest.raises(FitError, match=r"window \[500, 1500\) is not inside"):
         fit_background(falling(1000, resolution=0.1)).expected_in(500.0, 1500.0)
+
+
+def test_band_is_the_spread_of_the_density_in_toys() -> None:
+    """400 toys: the spread is known to 3.5 %."""
+    fit = fit_background(falling(20000), "dijet", 3)
+    m = np.array([[3000.0, 4000.0], [5000.0, 7000.0]])
+    rng = np.random.default_rng(1010)
+    edges = falling(1).edges
+    toys = [
+        fit_background(Spectrum(edges, counts), "dijet", 3).density(m)
+        for counts in rng.poisson(fit.expected, size=(400, len(fit.expected)))
+    ]
+    np.testing.assert_allclose(np.std(toys, axis=0), fit.band(m), rtol=0.15)
+    values, errors = fit.expected_between(edges)
+    np.testing.assert_allclose(values, fit.expected, rtol=1e-9)
+    assert errors[5] == pytest.approx(fit.expected_in(edges[5], edges[6])[1], rel=1e-9)
+    # a narrow bin is the density times its width
+    _, narrow = fit.expected_between(np.array([3999.9, 4000.1]))
+    assert narrow[0] == pytest.approx(0.2 * fit.band(np.array([4000.0]))[0], rel=1e-4)
+    with pytest.raises(FitError, match="with rising edges"):
+        fit.expected_between(np.array([4000.0, 3000.0]))

@@ -75,7 +75,8 @@ def test_summary_is_plain_json() -> None:
     result = scan(with_bump(falling(2000), 3500.0, 50.0), window=WINDOW, toys=200)
     summary = result.summary()
     wanted = "function n_parameters chi2 ndf p_value best_mass z_local p_local p_global signal signal_error"
-    assert set(summary) == {*wanted.split(), "z_global", "p_global_method", "n_toys", "n_failed"}
+    wanted += " z_global p_global_method p_global_error n_toys n_failed n_unfitted n_failed_masses fit_range"
+    assert set(summary) == set(wanted.split())
     assert json.loads(json.dumps(summary, allow_nan=False)) == summary
     assert WINDOW[0] <= result.best_mass <= WINDOW[1]
     assert (result.chi2, result.ndf, result.p_value) == (summary["chi2"], summary["ndf"], summary["p_value"])
@@ -295,7 +296,6 @@ def test_impossible_scans_are_refused(options: dict[str, Any], message: str) -> 
 
 
 def test_a_background_that_does_not_converge_is_refused() -> None:
-    counts = np.zeros(40)
-    counts[17] = 25.0
+    counts = 1e200 * (1.0 + np.arange(40) % 3)
     with pytest.raises(FitError, match="polynomial3: the background fit does not converge"):
         scan(Spectrum(np.linspace(1.0, 2.0, 41), counts), background="polynomial", n_parameters=3, toys=0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lamppost.stats.toys import BLOCK, block_rng, draw_nested, run_blocks, seed_sequence, tail_probability
+from lamppost.stats.toys import BLOCK, SINGLE, block_rng, draw_nested, run_blocks, seed_sequence, tail_probability
 
 
 def test_few_or_many_exceedances() -> None:
@@ -70,3 +70,39 @@ def test_nested_toys_are_thinned() -> None:
     assert tight[:, 0].var() == pytest.approx(30.0, rel=4 * np.sqrt(2 / 20000))
     correlation = np.corrcoef(loose[:, 0], tight[:, 0])[0, 1]
     assert correlation == pytest.approx(np.sqrt(0.3), abs=0.03)
+
+
+def test_errors_of_counted_p_values() -> None:
+    """Pulls of 400 experiments at p = 0.1, with and without the stop: mean and width within 4 standard deviations."""
+    rng = np.random.default_rng(1000)
+    for toys in (500, 6000):
+        found = [tail_probability((rng.random(toys) < 0.1).astype(float), 1.0) for _ in range(400)]
+        p, error = (np.array([getattr(tail, name) for tail in found], dtype=float) for name in ("p", "error"))
+        pulls = (p - 0.1) / error
+        # (k + 1) / (n + 1) and the skewness of 400 / l shift the mean by less than 0.15
+        assert abs(pulls.mean()) < 0.15 + 4.0 / np.sqrt(400)
+        assert abs(pulls.std() - 1.0) < 0.05 + 4.0 / np.sqrt(800)
+    assert tail_probability(np.ones(0), 1.0).error is None
+    assert tail_probability(np.ones(300), 1.0).error == 0.0
+
+
+def test_errors_of_extrapolations_hold_what_they_promise() -> None:
+    """Of 200 extrapolations to 5 sigma at least 68 % less 4 binomial errors are right within theirs."""
+    rng = np.random.default_rng(1001)
+    found = [tail_probability(2.0 * rng.exponential(size=1000), 25.0) for _ in range(200)]
+    right = [
+        abs(tail.p - np.exp(-12.5)) < tail.error for tail in found if tail.p is not None and tail.error is not None
+    ]
+    assert len(right) == 200
+    assert np.mean(right) > 0.68 - 4.0 * np.sqrt(0.68 * 0.32 / 200)
+
+
+def test_the_tail_of_a_single_mass_falls_faster() -> None:
+    """Squares of normal numbers where positive, half of them zero: 5 sigma from 4,000 toys is 2.9e-7."""
+    z = np.maximum(np.random.default_rng(1002).standard_normal(4000), 0.0)
+    tail = tail_probability(z**2, 25.0, SINGLE)
+    assert tail.p is not None
+    assert tail.error is not None
+    assert abs(tail.p - 2.867e-7) < 3.0 * tail.error < 3.0 * tail.p
+    assert tail.method.endswith("the asymptotic tail")
+    assert tail_probability(z**2, 25.0).p > 1.5 * tail.p

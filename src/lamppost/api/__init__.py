@@ -4,12 +4,15 @@ from lamppost.api.comparison import compare, reach
 from lamppost.api.folders import report
 from lamppost.api.hunts import check, hunt, init, view
 from lamppost.api.particles import agreement, display, features, simulate
-from lamppost.api.spectra import fit
+from lamppost.api.spectra import SpectrumFit, described, fit, spectrum
+from lamppost.api.statements import write_statements
 
 __all__ = [
+    "SpectrumFit",
     "agreement",
     "check",
     "compare",
+    "described",
     "display",
     "features",
     "fit",
@@ -18,5 +21,7 @@ __all__ = [
     "reach",
     "report",
     "simulate",
+    "spectrum",
     "view",
+    "write_statements",
 ]

@@ -2,63 +2,164 @@
 
 import argparse
 import json
+import tomllib
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from lamppost.cli.common import add_verb, json_option, say, significance
+from lamppost.errors import ConfigError
 
 __all__ = ["add_verbs"]
 
 
 def add_verbs(verbs: Any) -> None:
     """The verb that needs a spectrum only."""
-    _fit_options(add_verb(verbs, "fit", "bump hunt on a plain spectrum or a list of masses", _fit))
-
-
-def _fit_options(fit: argparse.ArgumentParser) -> None:
-    fit.add_argument("spectrum", type=Path, metavar="SPECTRUM", help="csv or csv.gz: low, high, count; or masses")
+    fit = add_verb(verbs, "fit", "bump hunt on a plain spectrum or a list of masses", _fit)
+    fit.add_argument(
+        "spectrum", metavar="SPECTRUM", help='csv: low, high, count; or masses; or a histogram, "file.root:name"'
+    )
     fit.add_argument("--column", metavar="NAME", help="the column of masses, if the file has several columns")
     fit.add_argument("--range", type=float, nargs=2, metavar=("LO", "HI"), help="fit range in the units of m")
     fit.add_argument(
         "--bins", type=int, metavar="N", help="equal bins for a list of masses; default: half a resolution"
     )
-    fit.add_argument("--function", default="dijet", metavar="KIND", help="dijet (default) or polynomial")
-    fit.add_argument("--parameters", type=int, metavar="P", help="parameters of the background; default: by F-test")
-    fit.add_argument("--sqrt-s", type=float, metavar="E", help="scale of the dijet family; default 13000")
-    fit.add_argument("--signal", default="crystal_ball", metavar="KIND", help="crystal_ball (default) or gaussian")
-    fit.add_argument("--resolution", type=float, default=0.03, metavar="R", help="sigma / m of a peak; default 0.03")
-    fit.add_argument("--width", type=float, metavar="S", help="sigma in the units of m, instead of the resolution")
-    fit.add_argument("--masses", type=float, nargs="+", metavar="M", help="mass hypotheses; default: a fine grid")
-    fit.add_argument("--window", type=float, nargs=2, metavar=("LO", "HI"), help="look only here")
-    fit.add_argument("--toys", type=int, default=10000, metavar="N", help="toys for the global p; default 10000")
-    fit.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the toys; default 1")
+    fit.add_argument("--weighted", action="store_true", help="the counts are sums of weights")
+    _model_options(fit)
+    _look_options(fit)
+    _limit_options(fit)
     json_option(fit)
 
 
-def _fit(options: argparse.Namespace) -> None:
-    from lamppost.api import fit
+def _model_options(fit: argparse.ArgumentParser) -> None:
+    group = fit.add_argument_group("what is fitted")
+    group.add_argument(
+        "--function",
+        nargs="+",
+        metavar="KIND",
+        help="dijet (default), diphoton, ua2, polynomial; several: smallest AIC",
+    )
+    group.add_argument("--parameters", type=_order, metavar="P", help="a number, or aic; default: by F-test")
+    group.add_argument("--sqrt-s", type=float, metavar="E", help="scale of the families that have one; default 13000")
+    group.add_argument(
+        "--lower-edges", type=float, nargs="+", metavar="LO", help="the range begins at the lowest that fits"
+    )
+    group.add_argument(
+        "--spurious", nargs="+", metavar="KIND", help="families that the background may mistake for a signal"
+    )
+    group.add_argument("--signal", metavar="KIND", help="crystal_ball (default) or gaussian; others by --model")
+    group.add_argument("--resolution", type=float, default=0.03, metavar="R", help="sigma / m of a peak; default 0.03")
+    group.add_argument("--width", type=float, metavar="S", help="sigma in the units of m, instead of the resolution")
+    group.add_argument(
+        "--model", type=Path, metavar="FILE.toml", help="background, signal, systematics, spurious as tables"
+    )
 
-    found = fit(
+
+def _look_options(fit: argparse.ArgumentParser) -> None:
+    group = fit.add_argument_group("where to look")
+    group.add_argument("--masses", type=float, nargs="+", metavar="M", help="mass hypotheses; default: a fine grid")
+    group.add_argument("--window", type=float, nargs=2, metavar=("LO", "HI"), help="look only here")
+    group.add_argument("--toys", type=int, default=10000, metavar="N", help="toys for the global p; default 10000")
+    group.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the toys; default 1")
+    group.add_argument("--bump-hunter", action="store_true", help="look for an excess of any width as well")
+
+
+def _limit_options(fit: argparse.ArgumentParser) -> None:
+    group = fit.add_argument_group("what to hand on")
+    group.add_argument(
+        "--limits", type=float, nargs="+", metavar="M", help="CLs limits on the signal yield at these masses"
+    )
+    group.add_argument("--level", type=float, default=0.95, metavar="CL", help="of the limits; default 0.95")
+    group.add_argument(
+        "--limit-toys", type=int, metavar="N", help="toys per hypothesis; default: where asymptotics fail"
+    )
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="write CSV, HEPData, HS3, pyhf and Combine (extra `stats`)"
+    )
+
+
+def _order(value: str) -> Any:
+    return value if value == "aic" else int(value)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    from lamppost.api import described, spectrum, write_statements
+    from lamppost.stats import bump_hunter, goodness_of_fit
+
+    what = described(_table(options), str(options.model or "fit"))
+    observed = spectrum(
         options.spectrum,
         column=options.column,
         range=tuple(options.range) if options.range else None,
         bins=options.bins,
-        function=options.function,
-        n_parameters=options.parameters,
-        sqrt_s=options.sqrt_s,
-        signal=options.signal,
+        weighted=options.weighted,
         resolution=options.resolution,
         width=options.width,
-        masses=options.masses,
-        window=tuple(options.window) if options.window else None,
-        toys=options.toys,
-        seed=options.seed,
-    ).summary()
-    if options.json:
-        say(json.dumps(found))
-        return
-    say(f"background       {found['function']}, chi2 = {found['chi2']:.1f}/{found['ndf']}, p = {found['p_value']:.3g}")
-    say(f"largest excess   at {found['best_mass']:.6g}: {found['signal']:.4g} +- {found['signal_error']:.2g} events")
-    say(f"local            {significance(found['p_local'], found['z_local'])}")
+    )
+    window = tuple(options.window) if options.window else None
+    found = what.scan(observed, masses=options.masses, window=window, toys=options.toys, seed=options.seed)
+    result, family, toys = found.summary(), found.background.family, min(options.toys, 1000)
+    tests = goodness_of_fit(found.spectrum, family, what.n_parameters, window, toys=toys, seed=options.seed)
+    result["goodness"] = asdict(tests)
+    if options.bump_hunter:
+        hunted = bump_hunter(
+            observed,
+            background=what.background,
+            n_parameters=what.n_parameters,
+            lower_edges=what.lower_edges,
+            toys=options.toys,
+            seed=options.seed,
+        )
+        result["bump_hunter"] = hunted.summary()
+    limits = what.limits(found, options.limits or (), level=options.level, toys=options.limit_toys, seed=options.seed)
+    if options.limits:
+        result["limits"] = [limit.summary() for limit in limits]
+    if options.out is not None:
+        result["files"] = [str(path) for path in write_statements(found, what, options.out, limits)]
+    for line in [json.dumps(result)] if options.json else _lines(result):
+        say(line)
+
+
+def _table(options: argparse.Namespace) -> dict[str, Any]:
+    """What is fitted, from the file of --model and the options, which win."""
+    table: dict[str, Any] = {}
+    if options.model is not None:
+        try:
+            table = tomllib.loads(options.model.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            msg = f"{options.model}: {getattr(error, 'strerror', None) or error}"
+            raise ConfigError(msg) from None
+    scale = {} if options.sqrt_s is None else {"sqrt_s": options.sqrt_s}
+    if options.function or scale:
+        table["background"] = [{"kind": kind, **scale} for kind in options.function or ["dijet"]]
+    if options.spurious:
+        table["spurious"] = [{"kind": kind} for kind in options.spurious]
+    if options.signal or "signal" not in table:
+        shape = {"kind": options.signal or "crystal_ball", "resolution": options.resolution, "width": options.width}
+        table["signal"] = shape
+    given = {"n_parameters": options.parameters, "lower_edges": options.lower_edges}
+    return table | {name: value for name, value in given.items() if value is not None}
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    """The result in words."""
+    yield f"background       {found['function']}, chi2 = {found['chi2']:.1f}/{found['ndf']}, p = {found['p_value']:.3g}"
+    tests = ((name, found["goodness"][name]["p_value"]) for name in ("pearson", "saturated", "kolmogorov"))
+    yield "goodness of fit  " + ", ".join(f"{name} p = {p:.2g}" for name, p in tests if p is not None)
+    yield f"largest excess   at {found['best_mass']:.6g}: {found['signal']:.4g} +- {found['signal_error']:.2g} events"
+    yield f"local            {significance(found['p_local'], found['z_local'])}"
     if found["p_global"] is not None:
-        say(f"global           {significance(found['p_global'], found['z_global'])} ({found['p_global_method']})")
+        yield f"global           {significance(found['p_global'], found['z_global'])} ({found['p_global_method']})"
+    if hunted := found.get("bump_hunter"):
+        where = f"BumpHunter       [{hunted['lo']:.6g}, {hunted['hi']:.6g}]: {hunted['observed']:g} events"
+        local = significance(hunted["p_local"], hunted["z_local"])
+        yield f"{where}, {hunted['background']:.4g} expected; local {local}"
+        if hunted["p_global"] is not None:
+            yield f"                 global {significance(hunted['p_global'], hunted['z_global'])}"
+    for limit in found.get("limits", ()):
+        low, middle, high = limit["expected"][1:4]
+        expected = f"expected {middle:.4g} [{low:.4g}, {high:.4g}]"
+        yield f"limit at {limit['mass']:<8.6g}{limit['observed']:.4g} events, {expected} ({limit['method']})"
+    for path in found.get("files", ()):
+        yield f"wrote            {path}"

@@ -1,28 +1,20 @@
-"""A mass spectrum, binned or as a list of masses, from a CSV file."""
+"""A mass spectrum, binned or as a list of masses, from a text file or a ROOT histogram."""
 
-import re
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as pacsv
 
 from lamppost.core import Array
 from lamppost.errors import DataError
+from lamppost.io.histogram import Table, read_root_histogram, table_of
+from lamppost.io.reader import split_part
+from lamppost.io.spectrum_csv import Columns, Names, load, names_of_bins, numbers
 
-__all__ = ["Masses", "Table", "read_spectrum"]
+__all__ = ["Masses", "Table", "read_spectrum", "table_of"]
 
 MIN_BINS = 4
-LOW, HIGH = {"low", "lo", "left", "min"}, {"high", "hi", "right", "max"}
-COUNTS = ("n_events", "nevents", "events", "counts", "count", "entries", "observed", "data", "n")  # best first
-
-
-class Table(NamedTuple):
-    """A binned spectrum: edges (n + 1,) in the file's units, counts (n,)."""
-
-    edges: Array
-    counts: Array
+ROUNDING = 0.005  # of a Poisson error: what a published count may be off a whole number
 
 
 class Masses(NamedTuple):
@@ -31,118 +23,62 @@ class Masses(NamedTuple):
     m: Array
 
 
-class Columns(NamedTuple):
-    """The columns of a file, and the line its first row is on."""
-
-    path: Path
-    table: Any
-    first_line: int
-
-
 def read_spectrum(
     path: str | Path,
     *,
     bins: int | None = None,
     range: tuple[float, float] | None = None,
     column: str | None = None,
+    weighted: bool = False,
 ) -> Table | Masses:
-    """Read a spectrum from a CSV file (.csv, .csv.gz), with or without a header line.
+    """Read a spectrum from a text file (.csv, .txt, .csv.gz, ...) or from a TH1, "file.root:name".
 
-    Columns of lower edge, upper edge and count, found by their usual names or as the first three, give a `Table`; with
-    `range` = (lo, hi) of the bins wholly inside. A single column, or the one named by `column`, is a list of masses:
-    with `bins` they are counted in so many equal bins of `range` (default: smallest to largest mass), without they are
-    returned as `Masses` inside `range`. Counts need not be whole numbers: published ones are scaled by luminosity.
+    Columns of lower edge, upper edge and count, found by their usual names or as the first three, or of the centres of
+    equal bins and the count, give a `Table`; with `range` = (lo, hi) of the bins wholly inside. A single column, or the
+    one named by `column`, is a list of masses: with `bins` they are counted in so many equal bins of `range` (default:
+    smallest to largest mass), without they are returned as `Masses` inside `range`. Counts are whole numbers, up to
+    the rounding of published ones (0.005 of their Poisson error), unless the spectrum is `weighted`: then they are sums
+    of weights, and the variances come with the histogram or from a column of sums of squared weights or of errors.
+    Without one a weighted count n has the variance n.
 
     Raises
     ------
     DataError
-        If the file is missing or no CSV, or a column, row or bin is not what it has to be.
+        If the file is missing or cannot be read, or a column, row or bin is not what it has to be.
     """
-    columns = load(Path(path))
+    name, part = split_part(str(path))
+    file = Path(name)
+    if part is not None or file.suffix == ".root":
+        refuse_masses(bins, column, str(path), "a histogram")
+        table = read_root_histogram(file, part)
+        check_histogram(table, str(path))
+        return within(whole(table, weighted, str(path)), range, str(path))
+    columns = load(file)
     names = columns.table.column_names
     if column is None and len(names) > 1:
-        if bins is not None:
-            msg = (
-                f"{path}: already binned, or several columns; `bins` needs a column of masses (have {', '.join(names)})"
-            )
-            raise DataError(msg)
-        return within(read_bins(columns), range, str(path))
+        refuse_masses(bins, column, str(path), f"several columns ({', '.join(names)})")
+        return within(whole(read_bins(columns, weighted), weighted, str(path)), range, str(path))
     if column is not None and column not in names:
         msg = f"{path}: no column {column!r}, found {', '.join(names)}"
         raise DataError(msg)
-    m = numbers(columns, column or names[0])
-    return count(m, bins, range, str(path))
+    return count(numbers(columns, column or names[0]), bins, range, str(path))
 
 
-def load(path: Path) -> Columns:
-    """The columns of a CSV file; a first line of numbers is data, not a header."""
-    if not path.is_file():
-        msg = f"{path}: no such file"
+def refuse_masses(bins: int | None, column: str | None, path: str, found: str) -> None:
+    """Refuse options that make sense for a list of masses only."""
+    if bins is not None:
+        msg = f"{path}: already binned, or several columns; `bins` needs a column of masses, found {found}"
         raise DataError(msg)
-    try:
-        table = pacsv.read_csv(path)
-        bare = all(is_number(name) for name in table.column_names)
-        if bare:
-            table = pacsv.read_csv(path, read_options=pacsv.ReadOptions(autogenerate_column_names=True))
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read as CSV: {str(error).splitlines()[0]}"
-        raise DataError(msg) from None
-    if not table.num_rows:
-        msg = f"{path}: no rows"
+    if column is not None:
+        msg = f"{path}: `column` {column!r} names a column of masses, found {found}"
         raise DataError(msg)
-    return Columns(path, table, 1 if bare else 2)
 
 
-def is_number(text: object) -> bool:
-    """Whether a cell holds a number."""
-    try:
-        float(str(text))
-    except ValueError:
-        return False
-    return True
-
-
-def numbers(columns: Columns, name: str) -> Array:
-    """A column as finite numbers."""
-    cells = columns.table.column(name)
-    kind = cells.type
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        values = cells.to_pylist()
-        bad = next((i for i, value in enumerate(values) if not is_number(value)), 0)
-        where = f"{columns.path}: column {name!r}, line {columns.first_line + bad}"
-        msg = f"{where}: expected a number, found {values[bad]!r}"
-        raise DataError(msg)
-    array = np.asarray(cells.to_numpy(), dtype=np.float64)
-    if not np.isfinite(array).all():
-        bad = int(np.argmin(np.isfinite(array)))
-        found = "nothing or NaN" if cells[bad].as_py() is None else f"{array[bad]}"
-        where = f"{columns.path}: column {name!r}, line {columns.first_line + bad}"
-        msg = f"{where}: expected a finite number, found {found}"
-        raise DataError(msg)
-    return array
-
-
-def names_of_bins(columns: Columns) -> tuple[str, str, str]:
-    """Which columns hold lower edge, upper edge and count."""
-    names = columns.table.column_names
-    words = {name: [word for word in re.split(r"[^a-z0-9]+", name.lower()) if word] for name in names}
-    low = next((name for name in names if LOW & {*words[name]} and "err" not in words[name]), None)
-    high = next((name for name in names if HIGH & {*words[name]} and "err" not in words[name]), None)
-    known = {"_".join(words[name]): name for name in reversed(names)}
-    content = next((known[name] for name in COUNTS if name in known), None)
-    content = content or next((name for name in names if words[name][:1] == ["y"] and "err" not in words[name]), None)
-    if low and high and content:
-        return low, high, content
-    if len(names) < 3 or low or high:
-        msg = f"{columns.path}: expected columns low, high and count, or one column of masses; found {', '.join(names)}"
-        raise DataError(msg)
-    return names[0], names[1], names[2]
-
-
-def read_bins(columns: Columns) -> Table:
+def read_bins(columns: Columns, weighted: bool) -> Table:
     """Adjacent bins with non-negative counts."""
     names = names_of_bins(columns)
-    low, high, counts = (numbers(columns, name) for name in names)
+    low, high = edges_of(columns, names)
+    counts = numbers(columns, names.content)
     width = high - low
     apart = np.abs(low[1:] - high[:-1]) > 1e-6 * np.minimum(width[1:], width[:-1])
     for bad, what in (
@@ -152,21 +88,73 @@ def read_bins(columns: Columns) -> Table:
     ):
         if bad.any():
             i = int(np.argmax(bad))
+            used = ", ".join(name for name in names[:4] if name is not None)
             msg = (
-                f"{columns.path}: columns {', '.join(names)}, line {columns.first_line + i}: {what}, "
+                f"{columns.path}: columns {used}, line {columns.first_line + i}: {what}, "
                 f"found [{low[i]:g}, {high[i]:g}) with {counts[i]:g}"
             )
             raise DataError(msg)
-    return Table(np.append(low, high[-1]), counts)
+    return Table(np.append(low, high[-1]), counts, variances_of(columns, names) if weighted else None)
+
+
+def edges_of(columns: Columns, names: Names) -> tuple[Array, Array]:
+    """Lower and upper edges (n,), from their columns or from the centres of equal bins."""
+    if names.low is not None and names.high is not None:
+        return numbers(columns, names.low), numbers(columns, names.high)
+    centre = numbers(columns, str(names.centre))
+    width = (centre[-1] - centre[0]) / max(len(centre) - 1, 1)
+    if not width > 0.0 or np.any(np.abs(np.diff(centre) - width) > 1e-3 * width):
+        msg = (
+            f"{columns.path}: column {names.centre!r}: the centres of equal bins rise in equal steps, these do not; "
+            "give lower and upper edges"
+        )
+        raise DataError(msg)
+    centre = centre[0] + width * np.arange(len(centre))
+    return centre - 0.5 * width, centre + 0.5 * width
+
+
+def variances_of(columns: Columns, names: Names) -> Array | None:
+    """Sums of squared weights, from their column or from that of errors; None if there is neither."""
+    if names.variance is not None:
+        return numbers(columns, names.variance)
+    return None if names.error is None else np.square(numbers(columns, names.error))
+
+
+def check_histogram(table: Table, path: str) -> None:
+    """Refuse negative and undefined contents."""
+    bad = ~(np.isfinite(table.counts) & (table.counts >= 0.0))
+    if bad.any():
+        i = int(np.argmax(bad))
+        msg = (
+            f"{path}: bin {i + 1} [{table.edges[i]:g}, {table.edges[i + 1]:g}): "
+            f"expected a count of zero or more, found {table.counts[i]:g}"
+        )
+        raise DataError(msg)
+
+
+def whole(table: Table, weighted: bool, path: str) -> Table:
+    """The table, if its counts are whole numbers or it is weighted; one that is not has no variances."""
+    if weighted:
+        return table
+    off = np.abs(table.counts - np.round(table.counts))
+    if np.any(off > ROUNDING * np.sqrt(table.counts + 1.0)):
+        i = int(np.argmax(off / np.sqrt(table.counts + 1.0)))
+        msg = (
+            f"{path}: expected whole numbers of events, found {table.counts[i]:g} in "
+            f"[{table.edges[i]:g}, {table.edges[i + 1]:g}); sums of weights need `weighted`"
+        )
+        raise DataError(msg)
+    return Table(table.edges, table.counts)
 
 
 def within(table: Table, range: tuple[float, float] | None, path: str) -> Table:
     """The bins wholly inside the range; enough of them, and not all empty."""
-    edges, counts = table
+    edges, counts, variances = table
     if range is not None:
         slack = 1e-9 * (edges[-1] - edges[0])
         kept = np.flatnonzero((edges[:-1] >= range[0] - slack) & (edges[1:] <= range[1] + slack))
         edges, counts = edges[kept[0] : kept[-1] + 2] if len(kept) else edges[:0], counts[kept]
+        variances = None if variances is None else variances[kept]
     where = "" if range is None else f" inside [{range[0]:g}, {range[1]:g}]"
     if len(counts) < MIN_BINS:
         msg = f"{path}: expected at least {MIN_BINS} bins{where}, found {len(counts)}"
@@ -174,7 +162,7 @@ def within(table: Table, range: tuple[float, float] | None, path: str) -> Table:
     if not counts.sum() > 0.0:
         msg = f"{path}: all {len(counts)} bins{where} are empty"
         raise DataError(msg)
-    return Table(edges, counts)
+    return Table(edges, counts, variances)
 
 
 def count(m: Array, bins: int | None, range: tuple[float, float] | None, path: str) -> Table | Masses:

@@ -1,35 +1,105 @@
-"""The method-blind pillar: spectra, smooth backgrounds, bump hunts with their look-elsewhere effect.
+"""The method-blind pillar: spectra, smooth backgrounds, bump hunts with their look-elsewhere effect, limits, exports.
 
 Compiled code is loaded at the first fit, not here.
 """
 
+from lamppost.stats.abcd import Abcd, Closure, closure_test
+from lamppost.stats.bumphunter import BumpHunterResult, bump_hunter
+from lamppost.stats.choices import Choice, choose
+from lamppost.stats.combine import Combination, combine
 from lamppost.stats.convert import p_from_z, z_from_p
-from lamppost.stats.fit import BackgroundFit, OrderStep, fit_background
+from lamppost.stats.correlation import Correlation, bootstrap_correlation
+from lamppost.stats.count_limits import CountLimit, count_limit
+from lamppost.stats.counting import Count, CountResult, count_significance, expected_significance
+from lamppost.stats.families import UA2, Diphoton
+from lamppost.stats.fit import fit_background
+from lamppost.stats.fitted import BackgroundFit, OrderStep
+from lamppost.stats.goodness import Goodness, GoodnessTest, goodness_of_fit
+from lamppost.stats.impacts import ImpactTable, impacts
+from lamppost.stats.interpolation import Interpolated, Template
+from lamppost.stats.limits import Limit, upper_limit
+from lamppost.stats.local import LocalSignificance, local_significance
+from lamppost.stats.pulls import BiasTest, Coverage, bias_test, coverage
 from lamppost.stats.result import JointResult, ScanResult
 from lamppost.stats.scan import joint_scan, mass_grid, scan
 from lamppost.stats.shapes import Background, Dijet, Polynomial, background
+from lamppost.stats.signal_fit import ShapeFit, fit_signal_shape
 from lamppost.stats.signals import CrystalBall, Gaussian, Signal, signal
+from lamppost.stats.significance import Significance, significance
 from lamppost.stats.spectrum import Spectrum, bin_edges
+from lamppost.stats.spurious import SpuriousSignal, spurious_signal
+from lamppost.stats.systematics import MassShift, Normalisation, Systematic, TemplateShift, WidthShift, systematic
+from lamppost.stats.upcrossings import Upcrossings, upcrossings
+from lamppost.stats.workspace import Workspace
 
 __all__ = [
+    "UA2",
+    "Abcd",
     "Background",
     "BackgroundFit",
+    "BiasTest",
+    "BumpHunterResult",
+    "Choice",
+    "Closure",
+    "Combination",
+    "Correlation",
+    "Count",
+    "CountLimit",
+    "CountResult",
+    "Coverage",
     "CrystalBall",
     "Dijet",
+    "Diphoton",
     "Gaussian",
+    "Goodness",
+    "GoodnessTest",
+    "ImpactTable",
+    "Interpolated",
     "JointResult",
+    "Limit",
+    "LocalSignificance",
+    "MassShift",
+    "Normalisation",
     "OrderStep",
     "Polynomial",
     "ScanResult",
+    "ShapeFit",
     "Signal",
+    "Significance",
     "Spectrum",
+    "SpuriousSignal",
+    "Systematic",
+    "Template",
+    "TemplateShift",
+    "Upcrossings",
+    "WidthShift",
+    "Workspace",
     "background",
+    "bias_test",
     "bin_edges",
+    "bootstrap_correlation",
+    "bump_hunter",
+    "choose",
+    "closure_test",
+    "combine",
+    "count_limit",
+    "count_significance",
+    "coverage",
+    "expected_significance",
     "fit_background",
+    "fit_signal_shape",
+    "goodness_of_fit",
+    "impacts",
     "joint_scan",
+    "local_significance",
     "mass_grid",
     "p_from_z",
     "scan",
     "signal",
+    "significance",
+    "spurious_signal",
+    "systematic",
+    "upcrossings",
+    "upper_limit",
     "z_from_p",
 ]

@@ -98,10 +98,10 @@ def build(spectrum: Spectrum, family: Background, nodes: int = NODES) -> Model:
 
 def nodes_needed(model: Model, parameters: Array, precision: float = 1e-11) -> int:
     """Fewest quadrature points that integrate this shape over every bin to a relative `precision`."""
-    exact = bin_shape(model, parameters, NODES)
-    return next(
-        (q for q in range(2, NODES) if np.all(np.abs(bin_shape(model, parameters, q) / exact - 1.0) < precision)), NODES
-    )
+    with np.errstate(over="ignore", invalid="ignore"):  # a shape that vanishes in some bins needs them all
+        exact = bin_shape(model, parameters, NODES)
+        shapes = (np.abs(bin_shape(model, parameters, q) / exact - 1.0) for q in range(2, NODES))
+        return next((q for q, off in enumerate(shapes, start=2) if np.all(off < precision)), NODES)
 
 
 def bin_shape(model: Model, parameters: Array, nodes: int) -> Array:

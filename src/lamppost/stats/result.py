@@ -1,16 +1,33 @@
 """What a scan found."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array
-from lamppost.stats.fit import BackgroundFit
+from lamppost.stats.fitted import BackgroundFit
 from lamppost.stats.spectrum import Spectrum
 
-__all__ = ["JointResult", "ScanResult"]
+__all__ = ["JointResult", "ScanResult", "Tried"]
+
+
+class Tried(NamedTuple):
+    """A background that was tried: function, lower end of its range, and how well it fits the bins outside the window.
+
+    aic = deviance + 2 parameters, comparable within one range; chi2, ndf, p_value: Pearson. NaN where the fit did not
+    converge.
+    """
+
+    function: str
+    lo: float
+    aic: float
+    chi2: float
+    ndf: int
+    p_value: float
+    converged: bool
+    chosen: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,13 +35,17 @@ class ScanResult:
     """A scanned spectrum.
 
     masses (k,): the hypotheses; z, p (k,): local significance sqrt(q0) and its p-value, 0 and 0.5 for a negative yield
-    yields, yield_errors (k,): fitted sum of weights and its error; a negative yield ends where a bin would expect none
+    yields, yield_errors (k,): fitted sum of weights and its error, the spurious signal included; a negative yield ends
+        where a bin would expect none
     converged (k,): whether the fit reached its minimum; where it did not, z is a lower bound
     background: the background fit, with the window masked if there is one; it chose the order
     best_mass, z_local, p_local, signal, signal_error: the hypothesis with the largest z
     p_global, z_global, p_global_method: of the largest z anywhere in the scan, from toys that repeat the choice of the
         order and all fits; None, None and "not computed" without toys
     n_toys, n_failed: toys made, and how many of them held a fit that did not converge; those count as exceedances
+    n_unfitted: toys in which an order above the lowest did not converge, and so was not adopted
+    tried: the families and ranges among which the background was chosen, empty if there was no choice
+    p_global_error: one standard deviation of p_global, where known
     """
 
     masses: Array
@@ -44,7 +65,10 @@ class ScanResult:
     p_global_method: str
     n_toys: int
     n_failed: int
+    n_unfitted: int
+    tried: tuple[Tried, ...]
     spectrum: Spectrum = field(repr=False)
+    p_global_error: float | None = None
 
     @property
     def chi2(self) -> float:
@@ -72,6 +96,7 @@ class ScanResult:
         return {
             "function": fit.function,
             "n_parameters": fit.n_parameters,
+            "fit_range": list(fit.range),
             "chi2": fit.chi2,
             "ndf": fit.ndf,
             "p_value": fit.p_value,
@@ -79,12 +104,15 @@ class ScanResult:
             "z_local": self.z_local,
             "p_local": self.p_local,
             "p_global": self.p_global,
+            "p_global_error": self.p_global_error,
             "signal": self.signal,
             "signal_error": self.signal_error,
             "z_global": self.z_global,
             "p_global_method": self.p_global_method,
             "n_toys": self.n_toys,
             "n_failed": self.n_failed,
+            "n_unfitted": self.n_unfitted,
+            "n_failed_masses": int(np.sum(~self.converged)),
         }
 
 
@@ -96,6 +124,7 @@ class JointResult:
     best: index of the selection with the largest z
     p_global, z_global, p_global_method: of the largest z over all selections and masses, from the same toys
     n_toys, n_failed: toys made, and how many of them held a fit that did not converge
+    p_global_error: one standard deviation of p_global, where known
     """
 
     results: tuple[ScanResult, ...]
@@ -105,3 +134,4 @@ class JointResult:
     p_global_method: str
     n_toys: int
     n_failed: int
+    p_global_error: float | None = None

@@ -5,13 +5,14 @@ from itertools import pairwise
 from math import ceil, log
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamppost.core import Array
 from lamppost.errors import FitError
-from lamppost.stats.fit import unmasked
+from lamppost.stats.choices import Criterion, plan
+from lamppost.stats.fit import Order
+from lamppost.stats.procedure import procedure
 from lamppost.stats.result import JointResult, ScanResult
-from lamppost.stats.search import prepare
-from lamppost.stats.shapes import background as parse_background
 from lamppost.stats.signals import Signal
 from lamppost.stats.signals import signal as parse_signal
 from lamppost.stats.spectrum import Spectrum
@@ -27,22 +28,32 @@ def scan(
     *,
     background: object = "dijet",
     signal: object = "crystal_ball",
-    n_parameters: int | None = None,
+    n_parameters: Order = None,
     at_least: int | None = None,
+    criterion: Criterion = "aic",
+    lower_edges: Sequence[float] = (),
     masses: Array | None = None,
     window: tuple[float, float] | None = None,
+    spurious: Array | float | None = None,
     toys: int = 10000,
     seed: Seed = 0,
 ) -> ScanResult:
     """Hunt for a bump: one-sided q0 (arXiv:1007.1727) on a grid of masses, local and global p-values.
 
     The signal-plus-background fit covers the whole range, nothing masked. With `window` = (lo, hi) the hypotheses are
-    those inside it, and the order of the background is chosen with the window masked. `background` and `signal` are
-    kind names, tables or specs; `masses` (k,) defaults to steps of a sixth of the resolution (`mass_grid`). The F-test
-    starts from `at_least` parameters. The global p-value is the chance of a larger z anywhere in the scan, from at most
-    `toys` toys of the fitted background; each repeats the F-test (unless `n_parameters` is given), the background fit
-    and all signal fits. Toys stop early once 400 of them exceed the data, and where fewer than 10 do the tail is
-    extrapolated: `p_global_method` says what was done. The result depends on `seed` alone, to the last bit.
+    those inside it, and the background is chosen with the window masked. `background` and `signal` are kind names,
+    tables or specs; `masses` (k,) defaults to steps of a sixth of the resolution (`mass_grid`). The order is
+    `n_parameters`, or for "aic" that of the smallest deviance + 2 parameters; by default the F-test raises it from
+    `at_least` parameters. Of a list of backgrounds the best by `criterion` is taken, and with `lower_edges` the widest
+    range that it fits: see `choose`. `spurious`, a number or an array (k,) in the weights of the spectrum, is the
+    standard deviation of a false signal that the background may hold at each mass (`spurious_signal`): q0 then compares
+    with the best background that has one.
+
+    The global p-value is the chance of a larger z anywhere in the scan, from at most `toys` toys of the fitted
+    background; each repeats every choice, the background fit and all signal fits, and draws the measurement of the
+    spurious signal anew, correlated between masses as the fitted yields are. Toys stop early once 400 of them exceed
+    the data, and where fewer than 10 do the tail is extrapolated: `p_global_method` says what was done. The result
+    depends on `seed` alone, to the last bit.
 
     Raises
     ------
@@ -58,8 +69,11 @@ def scan(
         signal=signal,
         n_parameters=n_parameters,
         at_least=at_least,
+        criterion=criterion,
+        lower_edges=lower_edges,
         masses=masses,
         window=window,
+        spurious=spurious,
         toys=toys,
         seed=seed,
     )
@@ -71,10 +85,13 @@ def joint_scan(
     *,
     background: object = "dijet",
     signal: object = "crystal_ball",
-    n_parameters: int | None = None,
+    n_parameters: Order = None,
     at_least: int | None = None,
+    criterion: Criterion = "aic",
+    lower_edges: Sequence[float] = (),
     masses: Array | None = None,
     window: tuple[float, float] | None = None,
+    spurious: Array | float | None = None,
     toys: int = 10000,
     seed: Seed = 0,
 ) -> JointResult:
@@ -91,23 +108,42 @@ def joint_scan(
         If the background or the signal is not a known kind.
     """
     check_nested(spectra)
-    family, shape = parse_background(background), parse_signal(signal)
+    shape, chosen = parse_signal(signal), plan(background, n_parameters, at_least, criterion, lower_edges)
     grid = mass_grid(spectra[0], shape, window) if masses is None else inside(np.asarray(masses, dtype=float), window)
-    bins = unmasked(spectra[0], window)
-    searches = [prepare(spectrum, family, shape, grid, bins, n_parameters, at_least) for spectrum in spectra]
+    widths = spurious_widths(spurious, len(spectra), len(grid))
+    searches = [procedure(spectra[i], chosen, shape, grid, window, widths[i]) for i in range(len(spectra))]
     observed = max(search.largest for search in searches)
     root = seed_sequence(seed)
+    unfitted: list[NDArray[np.bool_]] = []
 
     def block(number: int) -> Array:
-        drawn = draw_nested(block_rng(root, number), [search.expected for search in searches], BLOCK)
-        return np.stack([search.toys(counts) for search, counts in zip(searches, drawn, strict=True)], axis=1)
+        rng = block_rng(root, number)
+        drawn = draw_nested(rng, [search.expected for search in searches], BLOCK)
+        repeats = [search.repeat(counts, rng) for search, counts in zip(searches, drawn, strict=True)]
+        unfitted.append(np.stack([skipped for _, skipped in repeats], axis=1))
+        return np.stack([values for values, _ in repeats], axis=1)
 
     values = run_blocks(toys, observed, block) if toys > 0 else np.empty((0, len(searches)))
-    results = tuple(search.result(values[:, i]) for i, search in enumerate(searches))
+    skipped = np.concatenate([np.empty((0, len(searches)), dtype=np.bool_), *unfitted])[: len(values)]
+    results = tuple(search.result(values[:, i], skipped[:, i]) for i, search in enumerate(searches))
     best = int(np.argmax([search.largest for search in searches]))
     tail = tail_probability(values.max(axis=1), observed)
     failed = int(np.isinf(values).any(axis=1).sum())
-    return JointResult(results, best, tail.p, tail.z, tail.method, len(values), failed)
+    return JointResult(results, best, tail.p, tail.z, tail.method, len(values), failed, tail.error)
+
+
+def spurious_widths(spurious: Array | float | None, selections: int, masses: int) -> list[Array | None]:
+    """Spurious signals (masses,) of every selection, for a number or an array (masses,) or (selections, masses)."""
+    if spurious is None:
+        return [None] * selections
+    widths = np.asarray(spurious, dtype=np.float64)
+    if widths.shape not in ((), (masses,), (selections, masses)):
+        msg = f"spurious: expected a number or one value for each of {masses} masses, found an array {widths.shape}"
+        raise FitError(msg)
+    if not (np.isfinite(widths).all() and (widths >= 0.0).all()):
+        msg = "spurious: a standard deviation is finite and not negative"
+        raise FitError(msg)
+    return list(np.array(np.broadcast_to(widths, (selections, masses))))
 
 
 def check_nested(spectra: Sequence[Spectrum]) -> None:

@@ -3,30 +3,58 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from math import exp, log, sqrt
+from math import exp, expm1, hypot, log, sqrt
+from typing import NamedTuple
 
 import numpy as np
 
 from lamppost.core import Array
 from lamppost.stats.convert import log_p_from_z, z_from_log_p
 
-__all__ = ["BLOCK", "TailProbability", "block_rng", "draw_nested", "run_blocks", "seed_sequence", "tail_probability"]
+__all__ = [
+    "BLOCK",
+    "SINGLE",
+    "UPCROSSINGS",
+    "TailProbability",
+    "block_rng",
+    "draw_nested",
+    "run_blocks",
+    "seed_sequence",
+    "tail_probability",
+]
 
 BLOCK = 250  # toys that share a random stream; fixed, so that results do not depend on how work is cut up
 ENOUGH = 400  # exceedances after which more toys would not change a conclusion
 FEW = 10  # exceedances below which the tail is extrapolated
 ANCHOR = 50  # exceedances at the level from which it is
+OTHERS = (25, 100, 200)  # exceedances at other levels, which show how much the choice matters
 
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 
 @dataclass(frozen=True)
 class TailProbability:
-    """P(statistic >= observed) in the null hypothesis: p, Z (exact where p underflows), and how they were found."""
+    """P(statistic >= observed) in the null hypothesis: p, Z (exact where p underflows), and how they were found.
+
+    error: one standard deviation of p, from the number of toys and, where p is extrapolated, from where that starts
+    """
 
     p: float | None
     z: float | None
     method: str
+    error: float | None = None
+
+
+class Tail(NamedTuple):
+    """How the tail of a statistic falls: ln P(q) up to a constant, whether P(Z > sqrt(q)) bounds it, and a name."""
+
+    log: Callable[[float], float]
+    bounded: bool
+    name: str
+
+
+UPCROSSINGS = Tail(lambda q: -0.5 * q, True, "exp(-q0 / 2) (Gross-Vitells)")
+SINGLE = Tail(lambda q: log_p_from_z(sqrt(q)), False, "the asymptotic tail")
 
 
 def seed_sequence(seed: Seed) -> np.random.SeedSequence:
@@ -73,14 +101,16 @@ def run_blocks(toys: int, observed: float, block: Callable[[int], Array]) -> Arr
     return np.concatenate(done)
 
 
-def tail_probability(values: Array, observed: float) -> TailProbability:
-    """P(value >= observed) from the values (n,) of toys of a maximum of q0, in the order in which they were made.
+def tail_probability(values: Array, observed: float, fall: Tail = UPCROSSINGS) -> TailProbability:
+    """P(value >= observed) from the values (n,) of q0 or a maximum of q0 in toys, in the order they were made in.
 
     With k of n toys at or above: (k + 1) / (n + 1). Where the 400th such toy was toy number l: p = 400 / l (Besag and
-    Clifford), unbiased by the stop. With fewer than 10: p(c) exp(-(q - c) / 2), the upcrossing form of Gross and
-    Vitells (arXiv:1005.1891), anchored at the level c that the 50th largest toy reached. What a single mass adds falls
-    faster: the result is conservative in well-filled spectra, and was found within 10 % with 300 events in 70 bins.
-    Values must be infinite where a toy fit failed. Without toys p and Z are None.
+    Clifford), unbiased by the stop. With fewer than 10: extrapolated from the level c that the 50th largest toy
+    reached. A maximum over masses falls like p(c) exp(-(q - c) / 2), the upcrossing form of Gross and Vitells
+    (arXiv:1005.1891). What a single mass adds falls faster: the result is conservative in well-filled spectra, and was
+    found within 10 % with 300 events in 70 bins. With `SINGLE` the values are of one mass, and fall as P(Z > sqrt(q)).
+    The error is binomial; of an extrapolation that of the anchor, and the largest change when it is the 25th, 100th or
+    200th largest toy. Values must be infinite where a toy fit failed. Without toys p and Z are None.
     """
     above = np.flatnonzero(values >= observed)
     k, n = len(above), len(values)
@@ -88,16 +118,26 @@ def tail_probability(values: Array, observed: float) -> TailProbability:
         return TailProbability(None, None, "not computed")
     if k >= ENOUGH:
         used = int(above[ENOUGH - 1]) + 1
-        return tail(log(ENOUGH / used), f"toys, stopped at {ENOUGH} of {used}")
+        return tail(log(ENOUGH / used), f"toys, stopped at {ENOUGH} of {used}", sqrt((1.0 - ENOUGH / used) / ENOUGH))
     level = float(np.sort(values)[-ANCHOR]) if n >= 5 * ANCHOR else 0.0
     if k >= FEW or not 0.0 < level < observed:
-        return tail(log((k + 1) / (n + 1)), f"toys, {k} of {n}")
+        p = (k + 1) / (n + 1)
+        return tail(log(p), f"toys, {k} of {n}", sqrt((1.0 - p) / (n * p)))
+    log_p, reached = extrapolate(values, observed, level, fall)
+    levels = [float(np.sort(values)[-anchor]) for anchor in OTHERS if n >= 5 * anchor]
+    shifts = [extrapolate(values, observed, other, fall)[0] - log_p for other in levels if 0.0 < other < observed]
+    error = hypot(1.0 / sqrt(reached), max((abs(expm1(shift)) for shift in shifts), default=0.0))
+    return tail(log_p, f"toys to {sqrt(level):.2f} sigma ({reached} of {n}), from there {fall.name}", error)
+
+
+def extrapolate(values: Array, observed: float, level: float, fall: Tail) -> tuple[float, int]:
+    """ln P(value >= observed) from the toys at or above `level`, and how many they are."""
     reached = int(np.sum(values >= level))
-    log_p = log((reached + 1) / (n + 1)) - 0.5 * (observed - level)
-    text = f"toys to {sqrt(level):.2f} sigma ({reached} of {n}), from there exp(-q0 / 2) (Gross-Vitells)"
-    return tail(max(log_p, log_p_from_z(sqrt(observed))), text)
+    log_p = log((reached + 1) / (len(values) + 1)) + fall.log(observed) - fall.log(level)
+    return max(log_p, log_p_from_z(sqrt(observed))) if fall.bounded else log_p, reached
 
 
-def tail(log_p: float, method: str) -> TailProbability:
+def tail(log_p: float, method: str, relative_error: float) -> TailProbability:
     """A tail probability from its logarithm."""
-    return TailProbability(exp(log_p), z_from_log_p(log_p), method)
+    p = exp(log_p)
+    return TailProbability(p, z_from_log_p(log_p), method, p * relative_error)

@@ -1,0 +1,128 @@
+"""`lamppost fit` with everything on: limits, spurious signals, BumpHunter, files for others, and what it refuses."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lamppost.api import described, fit, spectrum
+from lamppost.cli import main
+from lamppost.errors import ConfigError
+from lamppost.stats import Dijet, Workspace, bin_edges, upper_limit
+
+MASS, SIGMA = 3000.0, 0.04
+OPTIONS = ["--parameters", "3", "--resolution", f"{SIGMA:g}", "--toys", "200", "--json"]
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """20,000 events that fall like a dijet spectrum, and 90 in a peak at 3 TeV."""
+    rng = np.random.default_rng(1)
+    edges = bin_edges(1500.0, 6000.0, SIGMA)
+    middle = np.sqrt(edges[1:] * edges[:-1])
+    shape = np.exp(Dijet().design(middle, edges[0], edges[-1])[:, :3] @ [0.0, 8.0, 5.0]) * np.diff(edges)
+    peak, _ = np.histogram(rng.normal(MASS, SIGMA * MASS, 90), edges)
+    counts = rng.poisson(20_000 * shape / shape.sum()) + peak
+    path = tmp_path_factory.mktemp("fit") / "spectrum.csv"
+    rows = "".join(
+        f"{lo!r},{hi!r},{n}\n" for lo, hi, n in zip(edges.tolist(), edges[1:].tolist(), counts, strict=False)
+    )
+    path.write_text("low,high,count\n" + rows)
+    return path
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    code = main(["fit", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def result(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    code, out, err = run(capsys, *arguments, *OPTIONS)
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_limits_are_those_of_the_library(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = result(capsys, table, "--limits", MASS, 4500)
+    observed = spectrum(table, resolution=SIGMA)
+    for limit, mass in zip(found["limits"], (MASS, 4500.0), strict=True):
+        alone = upper_limit(
+            Workspace(observed, mass, n_parameters=3, signal={"kind": "crystal_ball", "resolution": SIGMA}), seed=1
+        )
+        assert limit["observed"] == pytest.approx(alone.observed)
+        assert limit["expected"] == sorted(limit["expected"])
+    assert found["limits"][0]["observed"] > found["limits"][0]["expected"][3]  # there is a signal
+
+
+def test_uncertainties_cost_sensitivity(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = tmp_path / "model.toml"
+    model.write_text(
+        f'signal = {{kind = "crystal_ball", resolution = {SIGMA}}}\n'
+        '[[systematics]]\nkind = "normalisation"\nname = "efficiency"\nup = 1.3\n'
+    )
+    alone, known = result(capsys, table, "--limits", 4000), result(capsys, table, "--limits", 4000, "--model", model)
+    assert known["limits"][0]["expected"][2] > 1.01 * alone["limits"][0]["expected"][2]
+    spurious = result(capsys, table, "--spurious", "ua2")
+    assert 0.0 < spurious["z_local"] < alone["z_local"]
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_what_is_handed_on(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for library in ("uproot", "hepdata_lib"):
+        pytest.importorskip(library)
+    found = result(capsys, table, "--limits", MASS, "--bump-hunter", "--out", tmp_path / "out")
+    names = [str(Path(path).relative_to(tmp_path / "out")) for path in found["files"]]
+    tables = ["spectrum.csv", "scan.csv", "limits.csv", "model.hs3.json", "model.pyhf.json"]
+    assert names == [*tables, "combine/datacard.txt", "hepdata/submission.tar.gz"]
+    assert all(Path(path).stat().st_size > 0 for path in found["files"])
+    with (tmp_path / "out" / "scan.csv").open() as file:
+        best = max(csv.reader(file), key=lambda row: float(row[2]) if row[2].replace(".", "").isdigit() else 0.0)
+    assert float(best[0]) == pytest.approx(found["best_mass"])
+    hunted = found["bump_hunter"]
+    assert hunted["lo"] < MASS < hunted["hi"]
+    assert 0.0 < hunted["p_global"] <= 1.0
+    assert 0.0 < found["goodness"]["pearson"]["p_value"] < 1.0
+
+
+def test_words(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, table, "--parameters", "aic", "--toys", "100", "--function", "dijet", "ua2")
+    assert code == 0
+    assert [line.split("  ")[0] for line in out.splitlines()] == [
+        *("background", "goodness of fit", "largest excess", "local", "global")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "signals = 1",
+            "unknown key 'signals', known are background, lower_edges, n_parameters, signal, spurious, sys",
+        ),
+        ('n_parameters = "f"', "n_parameters: expected a positive number or 'aic', found 'f'"),
+        ('background = "gauss"', "unknown kind 'gauss'"),
+        ('systematics = [{kind = "normalisation", up = -1.0}]', "up"),
+        ("background = [", "model.toml: "),
+    ],
+)
+def test_models_that_make_no_sense(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
+) -> None:
+    model = tmp_path / "model.toml"
+    model.write_text(text)
+    code, out, err = run(capsys, table, "--model", model, "--toys", 0)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert len(err.splitlines()) == 1
+
+
+def test_python_takes_the_same(table: Path) -> None:
+    found = fit(table, n_parameters=3, resolution=SIGMA, toys=0)
+    assert abs(found.best_mass - MASS) < 3 * SIGMA * MASS
+    with pytest.raises(ConfigError, match="toys: expected 0 or more"):
+        fit(table, toys=-1)
+    assert described({"background": ["dijet", "ua2"]}).background[1].kind == "ua2"
