@@ -1,6 +1,8 @@
 """HS3 documents, read back and evaluated by pyhs3."""
 
 import json
+import logging
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -10,15 +12,24 @@ from export_models import SOURCES, model, nll, points, reference, template_sourc
 from lamppost.stats.export import to_hs3
 from lamppost.stats.workspace import Workspace
 
-pyhs3 = pytest.importorskip("pyhs3")
+
+@cache
+def pyhs3() -> Any:
+    """pyhs3, whose import silences every logger there is: other tests read theirs."""
+    known = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    before = [logger.disabled for logger in known]
+    module = pytest.importorskip("pyhs3")
+    for logger, disabled in zip(known, before, strict=True):
+        logger.disabled = disabled
+    return module
 
 
 def log_prob(document: dict[str, Any]) -> Any:
     """The log likelihood as a function of the parameters by name, compiled by pyhs3 from the text of the document."""
+    read = pyhs3().Workspace(**json.loads(json.dumps(document)))
     from pyhs3.compile import function
     from pytensor.graph.traversal import explicit_graph_inputs
 
-    read = pyhs3.Workspace(**json.loads(json.dumps(document)))
     built = read.model("bump", progress=False, mode="FAST_COMPILE")
     inputs = [variable for variable in explicit_graph_inputs([built.log_prob]) if variable.name]
     compiled = function(inputs, built.log_prob, mode="FAST_COMPILE", on_unused_input="ignore")
