@@ -28,7 +28,8 @@ SAME = 1e-7  # difference of statistics that is rounding
 class Count:
     """`observed` events where `background` +- `error` are expected, and the law by which the background is uncertain.
 
-    constraint:
+    constraint is one of
+
     - "gamma": known from a control sample, n_off ~ Poisson(tau b), tau = background / error^2 (the on/off problem);
       a background of 0 +- error means that nothing was seen where one event would have counted `error`
     - "gaussian": the estimate is normal around the true b, with standard deviation `error`
