@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from iminuit import Minuit
 from scipy.optimize import brentq
@@ -111,6 +111,7 @@ def test_a_known_background_is_poisson(n: int) -> None:
 
 
 @settings(deadline=None)  # the first fit is compiled
+@example(n=0, b=2.0, relative=1.0, law="gaussian")
 @given(n=st.integers(0, 60), b=st.floats(0.1, 50.0), relative=st.floats(0.01, 1.0), law=st.sampled_from(LAWS))
 def test_order_of_p_values(n: int, b: float, relative: float, law: Constraint) -> None:
     """More events are less likely; p is a probability whatever the numbers; the fitted signal is the excess."""

@@ -57,6 +57,9 @@ class Channels:
         value = channel_kernel.fit(self.n, self.centre, self.model, point, False, work)
         if strength is None and np.isfinite(value):
             value = channel_kernel.fit(self.n, self.centre, self.model, point, True, work)
+        if strength is None and not np.isfinite(value):  # without a signal the background may be pressed to zero
+            point = np.append(self.start, 0.0)
+            value = channel_kernel.fit(self.n, self.centre, self.model, point, True, work)
         if not np.isfinite(value):
             msg = f"counts {self.n.tolist()}: the fit of signal strength {strength} does not converge"
             raise FitError(msg)
