@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from iminuit import Minuit
 from scipy.stats import kstest
@@ -44,6 +44,7 @@ def test_likelihood_agrees_with_iminuit(case: Abcd) -> None:
 
 
 @settings(deadline=None)  # the first fit is compiled
+@example(b=2889, c=2020, d=0, leak=0.0, kappa=2.0)
 @given(
     b=st.integers(20, 3000),
     c=st.integers(20, 3000),

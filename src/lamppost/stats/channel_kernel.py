@@ -120,13 +120,15 @@ def fit(n: Array, centre: Array, model: Any, point: Array, free: bool, work: Any
     size = point.shape[0] - 1
     active = size + 1 if free else size
     value = evaluate(n, centre, model, point, False, work)
+    gain = np.inf
     for _ in range(ITERATIONS):
         if active == 0 or not np.isfinite(value):
             return value
         if not solve(information, gradient, active, factor, step):
             evaluate(n, centre, model, point, True, work)
             if not solve(information, gradient, active, factor, step):
-                return np.inf
+                # next to nothing is expected where nothing was seen, and each step goes 9/10 of what is left of the way
+                return value if gain < ENOUGH else np.inf
         decrement = 0.0
         for p in range(active):
             decrement += step[p] * gradient[p]
@@ -144,7 +146,7 @@ def fit(n: Array, centre: Array, model: Any, point: Array, free: bool, work: Any
             length *= 0.5
         if not new <= value:
             evaluate(n, centre, model, point, False, work)
-            return value if decrement < ENOUGH else np.inf
+            return value if min(decrement, gain) < ENOUGH else np.inf
         gain = value - new
         point[:] = trial
         value = new
