@@ -117,3 +117,10 @@ def test_bad_input() -> None:
         local_significance(falling(1000), 3500.0, method="exact")  # type: ignore[arg-type]
     with pytest.raises(FitError, match="no events"):
         local_significance(Spectrum(np.linspace(3000.0, 4000.0, 11), np.zeros(10)), 3500.0)
+
+
+def test_a_peak_where_nothing_is_expected_needs_toys() -> None:
+    """Bins without any background are next to none under the peak, and no undefined number."""
+    fractions = np.array([0.25, 0.5, 0.25])
+    assert 0.0 <= events_under_peak(np.zeros(3), fractions) < 1e-6
+    assert events_under_peak(np.full(3, 100.0), fractions) > 100.0

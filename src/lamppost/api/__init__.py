@@ -5,7 +5,7 @@ from lamppost.api.folders import report
 from lamppost.api.hunts import check, hunt, init, view
 from lamppost.api.particles import agreement, display, features, simulate
 from lamppost.api.spectra import SpectrumFit, described, fit, spectrum
-from lamppost.api.statements import write_statements
+from lamppost.api.statements import ready_to_write, write_statements
 
 __all__ = [
     "SpectrumFit",
@@ -19,6 +19,7 @@ __all__ = [
     "hunt",
     "init",
     "reach",
+    "ready_to_write",
     "report",
     "simulate",
     "spectrum",

@@ -2,15 +2,22 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
+from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, ValidationError, model_validator
 
+from lamppost.core import Array
 from lamppost.errors import ConfigError
-from lamppost.stats import Background, Limit, ScanResult, Signal, Spectrum, Systematic
+from lamppost.spec import Spec, explain
+from lamppost.stats import Background, BackgroundFit, Limit, ScanResult, Signal, Spectrum, Systematic, Workspace
 
-__all__ = ["SpectrumFit", "fit", "spectrum"]
+__all__ = ["SpectrumFit", "described", "fit", "spectrum"]
+
+R = TypeVar("R")
+Several = Annotated[tuple[R, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
+Family = Annotated[SerializeAsAny[Background], BeforeValidator(Background.parse)]
+Source = Annotated[SerializeAsAny[Systematic], BeforeValidator(Systematic.parse)]
 
 
 def spectrum(
@@ -35,25 +42,33 @@ def spectrum(
 
     found = read_spectrum(os.fspath(path), bins=bins, range=range, column=column, weighted=weighted)
     if not isinstance(found, Masses):
-        return Spectrum(found.edges, found.counts, found.variances)  # type: ignore[arg-type]
+        return Spectrum(found.edges, found.counts, found.counts if found.variances is None else found.variances)
     lo, hi = range or (float(found.m.min()), float(np.nextafter(found.m.max(), np.inf)))
     return Spectrum.from_masses(found.m, bin_edges(lo, hi, resolution, width=width))
 
 
-@dataclass(frozen=True)
-class SpectrumFit:
-    """What is fitted to a spectrum: backgrounds, signal, what may be wrong with both.
+class SpectrumFit(Spec):
+    """What is fitted to a spectrum: backgrounds, signal, what may be wrong with both; see `lamppost.stats.scan`."""
 
-    background: one family, or several of which the smallest AIC decides; n_parameters, lower_edges: see `scan`
-    signal: the shape; systematics: of limits; spurious: families whose spectra `background` may mistake for a signal
-    """
+    background: Several[Family] = Field(
+        default_factory=lambda: (Background.parse("dijet"),),
+        min_length=1,
+        description="a family, or several of which the smallest AIC decides",
+    )
+    signal: Annotated[SerializeAsAny[Signal], BeforeValidator(Signal.parse)] = Field(
+        default_factory=lambda: Signal.parse("crystal_ball"), description="shape and detector resolution"
+    )
+    n_parameters: PositiveInt | Literal["aic"] | None = Field(None, description="by default found by F-test")
+    lower_edges: Several[float] = Field((), description="the range begins at the lowest of these that fits")
+    systematics: tuple[Source, ...] = Field((), description="uncertainties of the signal, in limits")
+    spurious: Several[Family] = Field((), description="families whose spectra `background` may mistake for a signal")
 
-    background: tuple[Background, ...]
-    signal: Signal
-    n_parameters: int | Literal["aic"] | None = None
-    lower_edges: tuple[float, ...] = ()
-    systematics: tuple[Systematic, ...] = ()
-    spurious: tuple[Background, ...] = ()
+    @model_validator(mode="after")
+    def _one_range(self) -> "SpectrumFit":
+        if self.spurious and self.lower_edges:
+            msg = "spurious signals are those of one range: expected no lower_edges beside `spurious`"
+            raise ValueError(msg)
+        return self
 
     def scan(
         self,
@@ -80,7 +95,7 @@ class SpectrumFit:
             lower_edges=self.lower_edges,
             masses=None if masses is None and not self.spurious else grid,
             window=window,
-            spurious=self._spurious(observed, grid),
+            spurious=self._spurious(observed, grid, window),
             toys=toys,
             seed=seed,
         )
@@ -89,35 +104,38 @@ class SpectrumFit:
         self, found: ScanResult, masses: Sequence[float], *, level: float = 0.95, toys: int | None = None, seed: int = 1
     ) -> list[Limit]:
         """CLs limits at these masses, with the background and range that the scan chose."""
-        from lamppost.stats import Workspace, upper_limit
+        from lamppost.stats import upper_limit
 
-        grid = np.asarray(masses, dtype=np.float64)
-        spurious = self._spurious(found.spectrum, grid) if len(grid) else None
-        return [
-            upper_limit(
-                Workspace(
-                    found.spectrum,
-                    float(mass),
-                    background=found.background.family,
-                    n_parameters=found.background.n_parameters,
-                    signal=self.signal,
-                    systematics=self.systematics,
-                    spurious=0.0 if spurious is None else float(spurious[i]),
-                ),
-                level=level,
-                toys=toys,
-                seed=seed,
-            )
-            for i, mass in enumerate(grid)
-        ]
+        return [upper_limit(self.workspace(found, mass), level=level, toys=toys, seed=seed) for mass in masses]
 
-    def _spurious(self, observed: Spectrum, masses: Any) -> Any:
-        from lamppost.stats import choose, spurious_signal
+    def workspace(self, found: ScanResult, mass: float) -> Workspace:
+        """The statistical model of one mass, with the background and range that the scan chose."""
+        fitted = found.background
+        spurious = self._false_signal(found.spectrum, fitted, np.array([mass]))
+        return Workspace(
+            found.spectrum,
+            mass,
+            background=fitted.family,
+            n_parameters=fitted.n_parameters,
+            signal=self.signal,
+            systematics=self.systematics,
+            spurious=0.0 if spurious is None else float(spurious[0]),
+        )
+
+    def _spurious(self, observed: Spectrum, masses: Array, window: tuple[float, float] | None) -> Array | None:
+        """Of the background that the scan will choose, which looks at the data with the window masked."""
+        from lamppost.stats import choose
 
         if not self.spurious:
             return None
-        chosen = choose(observed, self.background, n_parameters=self.n_parameters, lower_edges=self.lower_edges)
-        fitted = chosen.background
+        chosen = choose(observed, self.background, n_parameters=self.n_parameters, masked=window)
+        return self._false_signal(observed, chosen.background, masses)
+
+    def _false_signal(self, observed: Spectrum, fitted: BackgroundFit, masses: Array) -> Array | None:
+        from lamppost.stats import spurious_signal
+
+        if not self.spurious:
+            return None
         found = spurious_signal(
             observed,
             fitted.family,
@@ -137,28 +155,10 @@ def described(table: dict[str, Any], path: str = "model") -> SpectrumFit:
     ConfigError
         If a key is unknown or a value makes no sense.
     """
-    from lamppost.stats import background, signal, systematic
-
-    known = {"background", "signal", "systematics", "spurious", "n_parameters", "lower_edges"}
-    if unknown := sorted(set(table) - known):
-        msg = f"{path}: unknown key {unknown[0]!r}, known are {', '.join(sorted(known))}"
-        raise ConfigError(msg)
-    order = table.get("n_parameters")
-    if not (order is None or order == "aic" or (isinstance(order, int) and order > 0)):
-        msg = f"{path}: n_parameters: expected a positive number or 'aic', found {order!r}"
-        raise ConfigError(msg)
-    return SpectrumFit(
-        background=tuple(background(one) for one in _listed(table.get("background", "dijet"))),
-        signal=signal(table.get("signal", "crystal_ball")),
-        n_parameters=order,
-        lower_edges=tuple(float(edge) for edge in table.get("lower_edges", ())),
-        systematics=tuple(systematic(one) for one in table.get("systematics", ())),
-        spurious=tuple(background(one) for one in _listed(table.get("spurious", ()))),
-    )
-
-
-def _listed(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, list | tuple) else [value]
+    try:
+        return SpectrumFit.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from None
 
 
 def fit(
@@ -187,7 +187,7 @@ def fit(
         If the file, an option or the fit is at fault.
     """
     scale = {} if sqrt_s is None else {"sqrt_s": sqrt_s}
-    families = [{"kind": kind, **scale} for kind in _listed(function)]
+    families = [{"kind": kind, **scale} for kind in ([function] if isinstance(function, str) else function)]
     shape = {"kind": signal, "resolution": resolution, "width": width}
     what = described({"background": families, "signal": shape, "n_parameters": n_parameters})
     observed = spectrum(

@@ -6,9 +6,27 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lamppost.api.spectra import SpectrumFit
-from lamppost.stats import Limit, ScanResult, Workspace
+from lamppost.errors import optional
+from lamppost.run.artefacts import not_written, write_file
+from lamppost.stats import Limit, ScanResult
 
-__all__ = ["write_statements"]
+__all__ = ["ready_to_write", "write_statements"]
+
+
+def ready_to_write(folder: "str | os.PathLike[str]") -> None:
+    """Make the folder and look for the libraries, before work is done that could not be written.
+
+    Raises
+    ------
+    LamppostError
+        If the folder cannot be made, or a library is not installed.
+    """
+    for library in ("uproot", "hepdata_lib"):
+        optional(library, "stats")
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise not_written(Path(folder), error) from None
 
 
 def write_statements(
@@ -26,26 +44,22 @@ def write_statements(
     """
     from lamppost.stats import export
 
+    ready_to_write(folder)
     target = Path(folder)
-    target.mkdir(parents=True, exist_ok=True)
     tables = [export.spectrum_table(found.spectrum, found.background), export.scan_table(found)]
     if limits:
         tables.append(export.limit_table(limits))
     names = ("spectrum.csv", "scan.csv", "limits.csv")
-    made = [export.write_csv(table, target / name) for table, name in zip(tables, names, strict=False)]
-    model = Workspace(
-        found.spectrum,
-        found.best_mass,
-        background=found.background.family,
-        n_parameters=found.background.n_parameters,
-        signal=what.signal,
-        systematics=what.systematics,
-    )
-    for name, document in (("model.hs3.json", export.to_hs3(model)), ("model.pyhf.json", export.to_pyhf(model))):
-        path = target / name
-        path.write_text(json.dumps(document, indent=1) + "\n")
-        made.append(path)
-    made.append(export.write_shape_card(model, target / "combine"))
-    resources = {"the model at the largest excess, HS3": target / "model.hs3.json"}
-    made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))
+    model = what.workspace(found, found.best_mass)
+    documents = {"model.hs3.json": export.to_hs3(model), "model.pyhf.json": export.to_pyhf(model)}
+    try:
+        made = [export.write_csv(table, target / name) for table, name in zip(tables, names, strict=False)]
+        for name, document in documents.items():
+            write_file(target / name, (json.dumps(document, indent=1) + "\n").encode())
+            made.append(target / name)
+        made.append(export.write_shape_card(model, target / "combine"))
+        resources = {"the model at the largest excess, HS3": target / "model.hs3.json"}
+        made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))
+    except OSError as error:
+        raise not_written(target, error) from None
     return made

@@ -84,7 +84,7 @@ def _order(value: str) -> Any:
 
 
 def _fit(options: argparse.Namespace) -> None:
-    from lamppost.api import described, spectrum, write_statements
+    from lamppost.api import described, ready_to_write, spectrum, write_statements
     from lamppost.stats import bump_hunter, goodness_of_fit
 
     what = described(_table(options), str(options.model or "fit"))
@@ -94,9 +94,11 @@ def _fit(options: argparse.Namespace) -> None:
         range=tuple(options.range) if options.range else None,
         bins=options.bins,
         weighted=options.weighted,
-        resolution=options.resolution,
-        width=options.width,
+        resolution=what.signal.resolution,
+        width=what.signal.width,
     )
+    if options.out is not None:
+        ready_to_write(options.out)
     window = tuple(options.window) if options.window else None
     found = what.scan(observed, masses=options.masses, window=window, toys=options.toys, seed=options.seed)
     result, family, toys = found.summary(), found.background.family, min(options.toys, 1000)

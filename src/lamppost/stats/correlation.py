@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array, uniform_of
-from lamppost.errors import DataError
+from lamppost.errors import DataError, FitError
 from lamppost.stats.fit import Order, unmasked
 from lamppost.stats.search import prepare, yield_noise
 from lamppost.stats.shapes import background as parse_background
@@ -118,6 +118,10 @@ def judge(
     """What turns the sums of weights of the bins (n,) into a signed Z: a row (n,), and what to subtract."""
     every = unmasked(spectrum, None)
     search = prepare(spectrum, parse_background(background), shape, np.array([mass]), every, n_parameters)
+    if not (search.expected > 0.0).all():
+        i = int(np.argmin(search.expected))
+        msg = f"bootstrap: the fit expects nothing in [{spectrum.edges[i]:g}, {spectrum.edges[i + 1]:g})"
+        raise FitError(f"{msg}: leave out bins without events")
     size = search.background.n_parameters
     row = yield_noise(search.model, search.starts[size, :size], search.expected, search.fractions)[0]
     row = row / np.sqrt(search.expected)

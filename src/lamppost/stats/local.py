@@ -23,6 +23,7 @@ from lamppost.stats.toys import tail_probability as toy_tail
 __all__ = ["LocalSignificance", "events_under_peak", "local_significance", "why_toys"]
 
 FEW_EVENTS = 25.0  # background events under a peak below which toys are needed
+NOTHING = 1e-9  # where a fit expects none, this many: a peak there has next to no background, and needs toys
 EDGE = 2.0  # sigma from an end of the range within which they are
 
 
@@ -139,7 +140,8 @@ def events_under_peak(expected: Array, fractions: Array) -> float:
     1.3 sigma of a Gaussian on a flat background. On 65,000 events of a dijet spectrum toys and 1 - Phi(Z) agreed to
     5 % above 10 such events at Z = 1 to 3, differed by 10 % at 5 and by a factor 2 below 0.1.
     """
-    return float(np.sum(fractions**2 / expected) ** 3 / np.sum(fractions**3 / expected**2) ** 2)
+    least = np.maximum(expected, NOTHING)
+    return float(np.sum(fractions**2 / least) ** 3 / np.sum(fractions**3 / least**2) ** 2)
 
 
 def under_peak(search: Search) -> float:

@@ -151,9 +151,10 @@ def coverage(
         for n, centres in zip(*inject(model, injected, truth, toys, block_rng(root, j)), strict=True):
             toy = model.with_data(n, centres)
             try:
-                covered += covers(toy, injected, level)
+                kept = covers(toy, injected, level)
                 if limits:
                     found.append(observed_limit(toy, level))
+                covered += kept
             except FitError:
                 failed += 1
         share = covered / toys
