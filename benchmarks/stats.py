@@ -20,11 +20,11 @@ from iminuit import Minuit
 from numpy.typing import NDArray
 
 from lamppost.stats import Dijet, Spectrum, signal
-from lamppost.stats.bumphunter import bump_hunter
-from lamppost.stats.choices import plan
-from lamppost.stats.fit import unmasked
-from lamppost.stats.procedure import procedure
-from lamppost.stats.search import Search, prepare
+from lamppost.stats.fits.fit import unmasked
+from lamppost.stats.scans.bumphunter import bump_hunter
+from lamppost.stats.scans.choices import plan
+from lamppost.stats.scans.procedure import procedure
+from lamppost.stats.scans.search import Search, prepare
 from lamppost.stats.toys import BLOCK, block_rng, draw_nested, seed_sequence
 
 MASSES = np.arange(1800.0, 5801.0, 100.0)

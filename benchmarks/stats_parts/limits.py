@@ -15,12 +15,12 @@ import numpy as np
 
 from lamppost.core import Array
 from lamppost.stats import Spectrum, fit_background
-from lamppost.stats.likelihood import likelihood
-from lamppost.stats.limits import limit_of, upper_limit
-from lamppost.stats.pulls import bias_test, coverage
-from lamppost.stats.toy_limits import toy_cls
+from lamppost.stats.limits.likelihood import likelihood
+from lamppost.stats.limits.limits import limit_of, upper_limit
+from lamppost.stats.limits.pulls import bias_test, coverage
+from lamppost.stats.limits.toy_limits import toy_cls
+from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.toys import seed_sequence
-from lamppost.stats.workspace import Workspace
 
 SIGNAL = {"kind": "crystal_ball", "resolution": 0.04}
 MASS = 3000.0

@@ -12,7 +12,7 @@ import lamppost
 from lamppost.config import load
 from lamppost.run import InlineExecutor, run_hunt
 from lamppost.stats import joint_scan
-from lamppost.stats.result import JointResult
+from lamppost.stats.scans.result import JointResult
 from small_hunt import (
     FIT_RANGE,
     TASKS,

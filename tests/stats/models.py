@@ -6,7 +6,7 @@ import numpy as np
 from smooth_spectra import falling
 
 from lamppost.stats import Gaussian, Spectrum
-from lamppost.stats.workspace import Workspace
+from lamppost.stats.limits.workspace import Workspace
 
 SIGNAL = Gaussian(resolution=0.03)
 MASS = 3500.0

@@ -11,9 +11,9 @@ from iminuit import Minuit
 from scipy.stats import kstest
 
 from lamppost.errors import FitError
-from lamppost.stats.abcd import Abcd, closure_test
-from lamppost.stats.count_limits import count_limit
-from lamppost.stats.counting import Count, count_significance, expected_significance
+from lamppost.stats.counts.abcd import Abcd, closure_test
+from lamppost.stats.counts.count_limits import count_limit
+from lamppost.stats.counts.counting import Count, count_significance, expected_significance
 
 CONTAMINATED = Abcd(1000, 200, 100, 35, (0.1, 0.2, 0.3), closure=0.2)
 

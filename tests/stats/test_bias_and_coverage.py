@@ -6,7 +6,7 @@ from models import MASS, SIGNAL, observed, workspace
 
 from lamppost.errors import FitError
 from lamppost.stats import fit_background
-from lamppost.stats.pulls import bias_test, coverage
+from lamppost.stats.limits.pulls import bias_test, coverage
 
 
 @pytest.mark.parametrize("systematics", [(), ({"kind": "mass", "size": 0.005}, {"kind": "width", "size": 0.1})])

@@ -24,8 +24,8 @@ from lamppost.stats import (
     mass_grid,
     scan,
 )
-from lamppost.stats.fit import unmasked
-from lamppost.stats.search import Search, prepare
+from lamppost.stats.fits.fit import unmasked
+from lamppost.stats.scans.search import Search, prepare
 
 WINDOW = (3300.0, 3700.0)
 NARROW = {"kind": "gaussian", "resolution": 0.03}

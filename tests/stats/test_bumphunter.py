@@ -14,8 +14,8 @@ from smooth_spectra import falling, falling_masses, published
 from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats import Spectrum, bin_edges, fit_background
-from lamppost.stats.bumphunter import bump_hunter
-from lamppost.stats.intervals import best_interval, log_normal_tail, log_poisson_tail
+from lamppost.stats.scans.bumphunter import bump_hunter
+from lamppost.stats.scans.intervals import best_interval, log_normal_tail, log_poisson_tail
 
 
 @settings(max_examples=200, deadline=None)

@@ -6,9 +6,9 @@ from smooth_spectra import falling
 
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import Spectrum, bin_edges, fit_background, joint_scan, scan
-from lamppost.stats.choices import choose, plan
-from lamppost.stats.procedure import procedure
-from lamppost.stats.signals import Gaussian
+from lamppost.stats.scans.choices import choose, plan
+from lamppost.stats.scans.procedure import procedure
+from lamppost.stats.shapes.signals import Gaussian
 
 NARROW = {"kind": "gaussian", "resolution": 0.03}
 FAMILIES = ["dijet", "ua2", "polynomial"]

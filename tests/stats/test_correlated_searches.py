@@ -14,10 +14,10 @@ from smooth_spectra import falling_masses
 from lamppost.core import Array
 from lamppost.errors import DataError, FitError
 from lamppost.stats import Dijet, Gaussian, Spectrum, bin_edges, p_from_z, scan
-from lamppost.stats.combine import combine
-from lamppost.stats.correlation import Correlation, bootstrap_correlation, poisson_weights
-from lamppost.stats.fit import unmasked
-from lamppost.stats.search import prepare, yield_noise
+from lamppost.stats.fits.fit import unmasked
+from lamppost.stats.scans.combine import combine
+from lamppost.stats.scans.correlation import Correlation, bootstrap_correlation, poisson_weights
+from lamppost.stats.scans.search import prepare, yield_noise
 
 EDGES = bin_edges(2800.0, 8000.0, 0.03)
 IDS = np.arange(20000, dtype=np.uint64) * np.uint64(7919)

@@ -13,9 +13,9 @@ from scipy.stats import norm, poisson
 
 from lamppost.core import Array
 from lamppost.errors import ConfigError, FitError
-from lamppost.stats.channels import poisson_quantile
-from lamppost.stats.count_limits import count_limit
-from lamppost.stats.counting import Constraint, Count, count_significance, expected_significance
+from lamppost.stats.counts.channels import poisson_quantile
+from lamppost.stats.counts.count_limits import count_limit
+from lamppost.stats.counts.counting import Constraint, Count, count_significance, expected_significance
 
 # n_on, n_off, tau, Z_Bi, Z of the profile likelihood: Cousins, Linnemann and Tucker, arXiv:physics/0702156, table 1
 ON_OFF = [

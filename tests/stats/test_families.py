@@ -7,7 +7,7 @@ from test_background_fit import minuit_minimum
 
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import Background, Spectrum, background, fit_background
-from lamppost.stats.families import UA2, Diphoton
+from lamppost.stats.shapes.families import UA2, Diphoton
 
 M = np.array([1000.0, 2500.0, 9000.0])
 

@@ -7,8 +7,8 @@ from smooth_spectra import falling, published
 
 from lamppost.errors import FitError
 from lamppost.stats import Spectrum, fit_background
-from lamppost.stats.goodness import deviance_shift, goodness_of_fit
-from lamppost.stats.kernel import kolmogorov
+from lamppost.stats.fits.kernel import kolmogorov
+from lamppost.stats.scans.goodness import deviance_shift, goodness_of_fit
 
 
 def test_it_describes_the_fit_of_the_data() -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 from models import every_kind, observed, workspace
 
-from lamppost.stats.impacts import ImpactTable, impacts
+from lamppost.stats.limits.impacts import ImpactTable, impacts
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ from lamppost.core import Array
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import CrystalBall, Spectrum
 from lamppost.stats.asymptotics import log_cls, log_cls_band, solve
-from lamppost.stats.likelihood import likelihood
-from lamppost.stats.limits import limit_of, upper_limit
-from lamppost.stats.toy_limits import crossing, tails, toy_cls
+from lamppost.stats.limits.likelihood import likelihood
+from lamppost.stats.limits.limits import limit_of, upper_limit
+from lamppost.stats.limits.toy_limits import crossing, tails, toy_cls
+from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.toys import seed_sequence
-from lamppost.stats.workspace import Workspace
 
 REFERENCE = CrystalBall(resolution=0.04)
 
@@ -83,7 +83,7 @@ def test_no_event_excludes_three(monkeypatch: pytest.MonkeyPatch) -> None:
     spectrum = observed(300, seed=2)
     model = Workspace(spectrum, 7000.0, n_parameters=2, signal=SIGNAL)
     assert spectrum.counts[spectrum.edges[:-1] > 6000.0].sum() == 0.0
-    monkeypatch.setattr("lamppost.stats.limits.TOYS", 500)
+    monkeypatch.setattr("lamppost.stats.limits.limits.TOYS", 500)
     limit = upper_limit(model)
     assert limit.n_toys >= 500
     assert limit.method.endswith("background events under the peak")

@@ -6,9 +6,9 @@ from smooth_spectra import falling, published
 
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import CrystalBall, Dijet, Gaussian, Spectrum, fit_background, p_from_z
-from lamppost.stats.fit import unmasked
-from lamppost.stats.local import events_under_peak, local_significance
-from lamppost.stats.search import prepare
+from lamppost.stats.fits.fit import unmasked
+from lamppost.stats.scans.local import events_under_peak, local_significance
+from lamppost.stats.scans.search import prepare
 
 NARROW = {"kind": "gaussian", "resolution": 0.03}
 WIDE = {"kind": "crystal_ball", "resolution": 0.04}

@@ -10,8 +10,8 @@ from smooth_spectra import falling_masses
 
 from lamppost.core import Array
 from lamppost.stats import Spectrum, bin_edges
-from lamppost.stats.likelihood import Likelihood, likelihood
-from lamppost.stats.significance import significance
+from lamppost.stats.limits.likelihood import Likelihood, likelihood
+from lamppost.stats.limits.significance import significance
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def point(model: Likelihood, seed: int, signal: float) -> Array:
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_derivatives(full: Likelihood, seed: int, signal: float) -> None:
     """Gradient and signal part of the information against central differences."""
-    from lamppost.stats import profile
+    from lamppost.stats.limits import profile
 
     work = profile.scratch(full.arrays)
 
@@ -125,7 +125,7 @@ def test_a_parameter_rests_at_its_kink() -> None:
 @given(seed=st.integers(0, 2**20), signal=st.floats(0.0, 300.0))
 def test_every_fit_reaches_a_minimum(full: Likelihood, seed: int, signal: float) -> None:
     """Nothing near the found point is lower, whatever the data and the centres of the constraints."""
-    from lamppost.stats import profile
+    from lamppost.stats.limits import profile
 
     rng = np.random.default_rng(seed)
     counts, centres = full.draw(full.at(signal), 1, rng)

@@ -8,9 +8,9 @@ import pytest
 from lamppost.core import Array
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import CrystalBall, Gaussian
-from lamppost.stats.interpolation import Interpolated
-from lamppost.stats.signal_fit import ShapeFit, at_limit, fit_signal_shape
-from lamppost.stats.signals import Peak
+from lamppost.stats.shapes.interpolation import Interpolated
+from lamppost.stats.shapes.signal_fit import ShapeFit, at_limit, fit_signal_shape
+from lamppost.stats.shapes.signals import Peak
 
 TRUTH = CrystalBall(resolution=0.04, offset=-0.02)
 
@@ -127,6 +127,6 @@ def test_impossible_fits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
         fit_signal_shape(GOOD, None, 1.0, "voigt")
     with pytest.raises(FitError, match="must lie around 1"):
         fit_signal_shape(GOOD, None, 1.0, window=(1.1, 1.4))
-    monkeypatch.setattr("lamppost.stats.signal_fit.Signal.parse", lambda _: Interpolated.model_construct())
+    monkeypatch.setattr("lamppost.stats.shapes.signal_fit.Signal.parse", lambda _: Interpolated.model_construct())
     with pytest.raises(FitError, match="has no parameters to fit"):
         fit_signal_shape(GOOD, None, 1.0)

@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from lamppost.core import Array
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import CrystalBall, Gaussian, Signal, bin_edges, signal
-from lamppost.stats.interpolation import Interpolated, Template
+from lamppost.stats.shapes.interpolation import Interpolated, Template
 
 EDGES = bin_edges(1500.0, 8000.0, 0.03)
 BOX: dict[str, Any] = {"kind": "template", "mass": 2000.0, "edges": [1800.0, 1900.0, 2050.0, 2150.0]}

@@ -9,9 +9,9 @@ from smooth_spectra import falling, published
 from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats import Dijet, Gaussian, Spectrum, fit_background, scan
-from lamppost.stats.fit import unmasked
-from lamppost.stats.search import prepare
-from lamppost.stats.spurious import spurious_signal
+from lamppost.stats.fits.fit import unmasked
+from lamppost.stats.scans.search import prepare
+from lamppost.stats.scans.spurious import spurious_signal
 
 NARROW = {"kind": "gaussian", "resolution": 0.03}
 MASSES = np.arange(3000.0, 6001.0, 250.0)

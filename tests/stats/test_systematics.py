@@ -10,8 +10,8 @@ from models import MASS, every_kind, observed, workspace
 
 from lamppost.core import Array
 from lamppost.errors import ConfigError, FitError
-from lamppost.stats.shape_table import shape_table
-from lamppost.stats.systematics import MassShift, Normalisation, Systematic, WidthShift, summed, systematic
+from lamppost.stats.limits.shape_table import shape_table
+from lamppost.stats.limits.systematics import MassShift, Normalisation, Systematic, WidthShift, summed, systematic
 
 nu = st.floats(-3.0, 3.0)
 

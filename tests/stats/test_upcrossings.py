@@ -11,7 +11,7 @@ from smooth_spectra import falling, published
 from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats import Gaussian, Spectrum, p_from_z, scan
-from lamppost.stats.upcrossings import LEVELS, Upcrossings, count_upcrossings, upcrossings
+from lamppost.stats.scans.upcrossings import LEVELS, Upcrossings, count_upcrossings, upcrossings
 
 NARROW = {"kind": "gaussian", "resolution": 0.03}
 REFERENCE = {"signal": {"kind": "crystal_ball", "resolution": 0.04}, "masses": np.arange(1800.0, 5801.0, 100.0)}
@@ -105,7 +105,7 @@ def test_failed_toys_are_upcrossings(monkeypatch: pytest.MonkeyPatch) -> None:
         curves[:10] = np.inf
         return curves
 
-    module = import_module("lamppost.stats.upcrossings")  # the package holds the function of that name
+    module = import_module("lamppost.stats.scans.upcrossings")  # the package holds the function of that name
     monkeypatch.setattr(module, "toy_curves", broken)
     found = upcrossings(falling(1000), signal=NARROW, n_parameters=3, toys=100)
     assert found.n_failed == 10

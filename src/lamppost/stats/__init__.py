@@ -3,34 +3,41 @@
 Compiled code is loaded at the first fit, not here.
 """
 
-from lamppost.stats.abcd import Abcd, Closure, closure_test
-from lamppost.stats.bumphunter import BumpHunterResult, bump_hunter
-from lamppost.stats.choices import Choice, choose
-from lamppost.stats.combine import Combination, combine
 from lamppost.stats.convert import p_from_z, z_from_p
-from lamppost.stats.correlation import Correlation, bootstrap_correlation
-from lamppost.stats.count_limits import CountLimit, count_limit
-from lamppost.stats.counting import Count, CountResult, count_significance, expected_significance
-from lamppost.stats.families import UA2, Diphoton
-from lamppost.stats.fit import fit_background
-from lamppost.stats.fitted import BackgroundFit, OrderStep
-from lamppost.stats.goodness import Goodness, GoodnessTest, goodness_of_fit
-from lamppost.stats.impacts import ImpactTable, impacts
-from lamppost.stats.interpolation import Interpolated, Template
-from lamppost.stats.limits import Limit, upper_limit
-from lamppost.stats.local import LocalSignificance, local_significance
-from lamppost.stats.pulls import BiasTest, Coverage, bias_test, coverage
-from lamppost.stats.result import JointResult, ScanResult
-from lamppost.stats.scan import joint_scan, mass_grid, scan
-from lamppost.stats.shapes import Background, Dijet, Polynomial, background
-from lamppost.stats.signal_fit import ShapeFit, fit_signal_shape
-from lamppost.stats.signals import CrystalBall, Gaussian, Signal, signal
-from lamppost.stats.significance import Significance, significance
+from lamppost.stats.counts.abcd import Abcd, Closure, closure_test
+from lamppost.stats.counts.count_limits import CountLimit, count_limit
+from lamppost.stats.counts.counting import Count, CountResult, count_significance, expected_significance
+from lamppost.stats.fits.fit import fit_background
+from lamppost.stats.fits.fitted import BackgroundFit, OrderStep
+from lamppost.stats.limits.impacts import ImpactTable, impacts
+from lamppost.stats.limits.limits import Limit, upper_limit
+from lamppost.stats.limits.pulls import BiasTest, Coverage, bias_test, coverage
+from lamppost.stats.limits.significance import Significance, significance
+from lamppost.stats.limits.systematics import (
+    MassShift,
+    Normalisation,
+    Systematic,
+    TemplateShift,
+    WidthShift,
+    systematic,
+)
+from lamppost.stats.limits.workspace import Workspace
+from lamppost.stats.scans.bumphunter import BumpHunterResult, bump_hunter
+from lamppost.stats.scans.choices import Choice, choose
+from lamppost.stats.scans.combine import Combination, combine
+from lamppost.stats.scans.correlation import Correlation, bootstrap_correlation
+from lamppost.stats.scans.goodness import Goodness, GoodnessTest, goodness_of_fit
+from lamppost.stats.scans.local import LocalSignificance, local_significance
+from lamppost.stats.scans.result import JointResult, ScanResult
+from lamppost.stats.scans.scan import joint_scan, mass_grid, scan
+from lamppost.stats.scans.spurious import SpuriousSignal, spurious_signal
+from lamppost.stats.scans.upcrossings import Upcrossings, upcrossings
+from lamppost.stats.shapes.background import Background, Dijet, Polynomial, background
+from lamppost.stats.shapes.families import UA2, Diphoton
+from lamppost.stats.shapes.interpolation import Interpolated, Template
+from lamppost.stats.shapes.signal_fit import ShapeFit, fit_signal_shape
+from lamppost.stats.shapes.signals import CrystalBall, Gaussian, Signal, signal
 from lamppost.stats.spectrum import Spectrum, bin_edges
-from lamppost.stats.spurious import SpuriousSignal, spurious_signal
-from lamppost.stats.systematics import MassShift, Normalisation, Systematic, TemplateShift, WidthShift, systematic
-from lamppost.stats.upcrossings import Upcrossings, upcrossings
-from lamppost.stats.workspace import Workspace
 
 __all__ = [
     "UA2",

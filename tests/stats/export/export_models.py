@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import lamppost.stats.families
-import lamppost.stats.interpolation  # both register their kinds  # noqa: F401
+import lamppost.stats.shapes.families
+import lamppost.stats.shapes.interpolation  # both register their kinds  # noqa: F401
 from lamppost.core import Array
 from lamppost.io.spectrum import Table, read_spectrum
 from lamppost.stats import Spectrum
-from lamppost.stats.workspace import Workspace
+from lamppost.stats.limits.workspace import Workspace
 
 REFERENCE = Path(__file__).resolve().parents[4] / "shared" / "data" / "spectra" / "reference_case.csv"
 SOURCES: tuple[Any, ...] = (

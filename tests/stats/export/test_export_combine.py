@@ -11,10 +11,10 @@ from card_reader import Card
 from export_models import SOURCES, model, nll, reference, template_source, toy_spectrum
 
 from lamppost.errors import ConfigError
-from lamppost.stats.counting import Count, count_significance
+from lamppost.stats.counts.counting import Count, count_significance
 from lamppost.stats.export import counting_card, write_shape_card
 from lamppost.stats.export.binned import Binned
-from lamppost.stats.limits import upper_limit
+from lamppost.stats.limits.limits import upper_limit
 
 iminuit = pytest.importorskip("iminuit")
 

@@ -10,7 +10,7 @@ import pytest
 from export_models import SOURCES, model, nll, points, reference, template_source, toy_spectrum
 
 from lamppost.stats.export import to_hs3
-from lamppost.stats.workspace import Workspace
+from lamppost.stats.limits.workspace import Workspace
 
 
 @cache

@@ -9,8 +9,8 @@ from export_models import SOURCES, background_bins, model, points, reference, te
 
 from lamppost.errors import ConfigError
 from lamppost.stats.export import to_pyhf
-from lamppost.stats.limits import upper_limit
-from lamppost.stats.workspace import Workspace
+from lamppost.stats.limits.limits import upper_limit
+from lamppost.stats.limits.workspace import Workspace
 
 pytestmark = pytest.mark.filterwarnings("ignore:jsonschema.RefResolver:DeprecationWarning")
 

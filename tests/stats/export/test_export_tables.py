@@ -24,7 +24,7 @@ from lamppost.stats.export import (
     write_csv,
     write_hepdata,
 )
-from lamppost.stats.limits import Limit
+from lamppost.stats.limits.limits import Limit
 
 LIMITS = [
     Limit(mass, 0.95, 10.0 * k, 0.0, np.arange(5.0) + k, 1.0, 2.0, "asymptotic", 0, 0)

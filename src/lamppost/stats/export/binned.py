@@ -9,9 +9,9 @@ from numpy.polynomial.legendre import leggauss
 
 from lamppost.core import Array
 from lamppost.errors import ConfigError
-from lamppost.stats.signals import CrystalBall, Gaussian, Peak
-from lamppost.stats.systematics import Systematic
-from lamppost.stats.workspace import SPURIOUS, Workspace
+from lamppost.stats.limits.systematics import Systematic
+from lamppost.stats.limits.workspace import SPURIOUS, Workspace
+from lamppost.stats.shapes.signals import CrystalBall, Gaussian, Peak
 
 __all__ = ["Binned", "changes_yield", "has_formula", "moves_shape"]
 

@@ -8,11 +8,11 @@ import numpy as np
 
 from lamppost.core import Array
 from lamppost.errors import ConfigError
-from lamppost.stats.counting import Count
+from lamppost.stats.counts.counting import Count
 from lamppost.stats.export.binned import Binned, changes_yield, moves_shape
 from lamppost.stats.export.uhi import Axis, Histogram, write_root
-from lamppost.stats.systematics import Systematic
-from lamppost.stats.workspace import SPURIOUS, Workspace
+from lamppost.stats.limits.systematics import Systematic
+from lamppost.stats.limits.workspace import SPURIOUS, Workspace
 
 __all__ = ["counting_card", "write_shape_card"]
 

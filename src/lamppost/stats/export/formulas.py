@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 from math import erf, exp, pi, sqrt
 
-from lamppost.stats.signals import CrystalBall
-from lamppost.stats.systematics import Systematic
-from lamppost.stats.workspace import Workspace
+from lamppost.stats.limits.systematics import Systematic
+from lamppost.stats.limits.workspace import Workspace
+from lamppost.stats.shapes.signals import CrystalBall
 
 __all__ = ["number", "peak_functions", "ramp", "sum_of"]
 

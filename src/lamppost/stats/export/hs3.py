@@ -7,8 +7,8 @@ import numpy as np
 from lamppost.core import Array
 from lamppost.stats.export.binned import Binned, changes_yield, has_formula, moves_shape
 from lamppost.stats.export.formulas import number, peak_functions, ramp, sum_of
-from lamppost.stats.systematics import Systematic
-from lamppost.stats.workspace import SPURIOUS, Workspace
+from lamppost.stats.limits.systematics import Systematic
+from lamppost.stats.limits.workspace import SPURIOUS, Workspace
 
 __all__ = ["to_hs3"]
 

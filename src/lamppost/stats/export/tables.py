@@ -12,12 +12,12 @@ import numpy as np
 
 from lamppost.core import Array
 from lamppost.errors import DataError
-from lamppost.stats.fit import BackgroundFit
-from lamppost.stats.result import ScanResult
+from lamppost.stats.fits.fit import BackgroundFit
+from lamppost.stats.scans.result import ScanResult
 from lamppost.stats.spectrum import Spectrum
 
 if TYPE_CHECKING:
-    from lamppost.stats.limits import Limit
+    from lamppost.stats.limits.limits import Limit
 
 __all__ = ["Column", "ResultTable", "limit_table", "scan_table", "spectrum_table", "write_csv"]
 

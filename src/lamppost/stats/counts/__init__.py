@@ -1,0 +1,1 @@
+"""Events counted above an expected background, and the ABCD estimate of it."""

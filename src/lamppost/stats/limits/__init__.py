@@ -1,0 +1,1 @@
+"""One mass and everything uncertain about it: nuisances, significance, CLs limits, impacts, pulls."""

@@ -1,0 +1,119 @@
+"""The statistical model of one mass hypothesis."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from math import isfinite, prod
+from typing import Literal, Self
+
+import numpy as np
+
+from lamppost.core import Array
+from lamppost.errors import ConfigError, FitError
+from lamppost.stats.fits.fit import BackgroundFit, fit_background
+from lamppost.stats.limits.systematics import Systematic, summed
+from lamppost.stats.limits.systematics import systematic as parse_systematic
+from lamppost.stats.shapes.background import Background, Dijet
+from lamppost.stats.shapes.background import background as parse_background
+from lamppost.stats.shapes.signals import CrystalBall, Signal
+from lamppost.stats.shapes.signals import signal as parse_signal
+from lamppost.stats.spectrum import Spectrum
+
+__all__ = ["SPURIOUS", "Workspace"]
+
+SPURIOUS = "spurious"  # name of the nuisance parameter of the spurious signal
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """The statistical model of one mass hypothesis: observation, background, signal, systematic uncertainties.
+
+    Bin i of `spectrum` expects the sum of weights
+
+        b_i(theta) + (s + spurious nu_sp) prod_k kappa_k(nu_k) f_i(mass, width; nu),
+
+    s the signal yield (events in the fit range, before any kappa), nuisance parameters nu constrained by N(0, 1). The
+    likelihood is the scaled Poisson of `Spectrum.effective`. A spec or table describes `background`, `signal` and each
+    of `systematics`; without `n_parameters` the order of the background is found on the data, background only.
+    `spurious` is the standard deviation of an extra signal yield: what fitting the wrong function may fake.
+
+    Raises
+    ------
+    FitError
+        If the mass is not inside the range, or a background or signal cannot be fitted to it.
+    ConfigError
+        If a description makes no sense, two sources share a name, or a template does not fit the bins.
+    """
+
+    spectrum: Spectrum
+    mass: float
+    background: Background = field(default_factory=Dijet)
+    n_parameters: int | Literal["aic"] | None = None
+    signal: Signal = field(default_factory=CrystalBall)
+    systematics: tuple[Systematic, ...] = ()
+    spurious: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mass", float(self.mass))
+        object.__setattr__(self, "background", parse_background(self.background))
+        object.__setattr__(self, "signal", parse_signal(self.signal))
+        object.__setattr__(self, "systematics", tuple(parse_systematic(source) for source in self.systematics))
+        names = [SPURIOUS, *(source.name for source in self.systematics)]
+        if len(set(names)) < len(names):
+            msg = f"workspace: every systematic uncertainty needs a name of its own, found {', '.join(names[1:])}"
+            raise ConfigError(msg)
+        if not (isfinite(self.spurious) and self.spurious >= 0.0):
+            msg = f"workspace: the spurious signal must be zero or more events, found {self.spurious!r}"
+            raise ConfigError(msg)
+        for source in self.systematics:  # also refuses a mass outside the range
+            for nu in (-1.0, 1.0):
+                source.ramp(nu, self.fractions)
+        if not self.fractions.sum() > 0.0:
+            msg = f"workspace: the signal at {self.mass:g} leaves nothing in the bins"
+            raise FitError(msg)
+
+    @cached_property
+    def fractions(self) -> Array:
+        """Share of the nominal signal in each bin (bins,), unit sum."""
+        return self.signal.fractions(self.spectrum.edges, self.mass)
+
+    @cached_property
+    def background_fit(self) -> BackgroundFit:
+        """The background fitted alone; it decides the order.
+
+        Raises
+        ------
+        FitError
+            If the fit does not converge.
+        """
+        fit = fit_background(self.spectrum, self.background, self.n_parameters)
+        if not fit.converged:
+            msg = f"{fit.function}: the background fit does not converge in [{fit.range[0]:g}, {fit.range[1]:g}]"
+            raise FitError(msg)
+        return fit
+
+    def moved(self, shift: float, stretch: float) -> Array:
+        """Fractions (bins,) of a signal at mass (1 + shift), its width times (1 + stretch)."""
+        return self.signal.fractions(self.spectrum.edges, self.mass * (1.0 + shift), stretch=1.0 + stretch)
+
+    def response(self, nuisances: Mapping[str, float] | None = None) -> Array:
+        """Sum of weights (bins,) expected per unit of yield at values of nuisance parameters, by name; 0 if absent."""
+        values = dict(nuisances or {})
+        pairs = [(source, float(values.get(source.name, 0.0))) for source in self.systematics]
+        shift, stretch = sum(s.shift(nu) for s, nu in pairs), sum(s.stretch(nu) for s, nu in pairs)
+        shape = self.moved(shift, stretch) if shift or stretch else np.array(self.fractions)
+        for source, nu in pairs:
+            shape = shape + source.ramp(nu, self.fractions)
+        return np.asarray(prod(source.kappa(nu) for source, nu in pairs) * shape)
+
+    def expected(self, background: Array, signal: float, nuisances: Mapping[str, float] | None = None) -> Array:
+        """Sum of weights (bins,) expected for a background (bins,), a yield and nuisance parameters by name.
+
+        The nuisance parameter of the spurious signal is called "spurious".
+        """
+        extra = self.spurious * float(dict(nuisances or {}).get(SPURIOUS, 0.0))
+        return np.asarray(background + (signal + extra) * self.response(nuisances))
+
+    def summed(self) -> Self:
+        """The same model with one source of each kind, sizes added in quadrature (`systematics.summed`)."""
+        return replace(self, systematics=summed(self.systematics))

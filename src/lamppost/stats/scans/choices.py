@@ -1,0 +1,103 @@
+"""What an analysis decides by looking at the data: the family of its background, the order, the range."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lamppost.errors import ConfigError, FitError
+from lamppost.stats.fits.fit import BackgroundFit, Order
+from lamppost.stats.scans.result import Tried
+from lamppost.stats.shapes.background import Background
+from lamppost.stats.shapes.background import background as parse_background
+from lamppost.stats.shapes.signals import Gaussian
+from lamppost.stats.spectrum import Spectrum
+
+__all__ = ["Choice", "Criterion", "Plan", "choose"]
+
+Criterion = Literal["aic", "p_value"]
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The background that was chosen: spectrum (cut to its range), background (the fit), tried (all in question)."""
+
+    spectrum: Spectrum
+    background: BackgroundFit
+    tried: tuple[Tried, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a background is chosen; see `choose`."""
+
+    families: tuple[Background, ...]
+    n_parameters: Order
+    at_least: int | None
+    criterion: Criterion
+    lower_edges: tuple[float, ...]
+
+    def firsts(self, spectrum: Spectrum) -> list[int]:
+        """The first bins of the ranges, widest first; FitError if a lower edge is not one of the spectrum."""
+        found = []
+        for edge in sorted(set(self.lower_edges)):
+            first = int(np.abs(spectrum.edges[:-1] - edge).argmin())
+            if not abs(spectrum.edges[first] - edge) <= 1e-9 * (spectrum.hi - spectrum.lo):
+                msg = f"lower_edges: {edge:g} is not where a bin begins, the nearest is {spectrum.edges[first]:g}"
+                raise FitError(msg)
+            found.append(first)
+        return found or [0]
+
+
+def plan(
+    background: object, n_parameters: Order, at_least: int | None, criterion: Criterion, lower_edges: Sequence[float]
+) -> Plan:
+    """The plan that user input describes.
+
+    Raises
+    ------
+    ConfigError
+        If there is no background, one is not a known kind, or the criterion does not exist.
+    """
+    several = isinstance(background, Sequence) and not isinstance(background, str)
+    families = tuple(parse_background(value) for value in (list(background) if several else [background]))  # type: ignore[call-overload]
+    if not families:
+        msg = "background: expected at least one family, found none"
+        raise ConfigError(msg)
+    if criterion not in ("aic", "p_value"):
+        msg = f"criterion: expected 'aic' or 'p_value', found {criterion!r}"
+        raise ConfigError(msg)
+    return Plan(families, n_parameters, at_least, criterion, tuple(float(edge) for edge in lower_edges))
+
+
+def choose(
+    spectrum: Spectrum,
+    background: object = ("dijet", "diphoton", "ua2"),
+    *,
+    n_parameters: Order = None,
+    at_least: int | None = None,
+    criterion: Criterion = "aic",
+    lower_edges: Sequence[float] = (),
+    masked: tuple[float, float] | None = None,
+) -> Choice:
+    """Choose family, order and range of the background, as `lamppost.stats.scan` does in the data and in every toy.
+
+    `background` is one family or a list of them, each a kind name, a table or a spec; every one gets its order by
+    `n_parameters` and `at_least` as in `scan`. Of the families that converge the one with the smallest AIC (deviance +
+    2 parameters) is taken, or with the criterion "p_value" the one with the largest Pearson p-value. With `lower_edges`
+    (edges of bins) the range begins at the lowest of them from which the family so chosen fits with a p-value of at
+    least 0.05, or else at the one with the largest. Bins that overlap `masked` = (lo, hi) are left out.
+
+    Raises
+    ------
+    FitError
+        If nothing converges, an order does not exist, or a lower edge is not where a bin begins.
+    ConfigError
+        If a background is not a known kind.
+    """
+    from lamppost.stats.scans.procedure import procedure
+
+    chosen = plan(background, n_parameters, at_least, criterion, lower_edges)
+    made = procedure(spectrum, chosen, Gaussian(), np.empty(0), masked)
+    return Choice(made.best.search.model.spectrum, made.best.search.background, made.tried)

@@ -1,0 +1,108 @@
+"""Spurious signal: what a fit finds where there is nothing but another smooth background."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from lamppost.core import Array
+from lamppost.errors import FitError
+from lamppost.stats.fits.fit import BackgroundFit, Order, fit_background
+from lamppost.stats.fits.model import build
+from lamppost.stats.scans.search import converged, scan_data
+from lamppost.stats.shapes.signals import Signal
+from lamppost.stats.shapes.signals import signal as parse_signal
+from lamppost.stats.spectrum import Spectrum
+
+__all__ = ["SpuriousSignal", "spurious_signal"]
+
+AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # sigma
+
+
+@dataclass(frozen=True, eq=False)
+class SpuriousSignal:
+    """Signals that are fitted to smooth backgrounds of other families.
+
+    masses (k,): the hypotheses; largest (k,): the largest |yield| within one sigma of each, of all families used, in
+        the weights of the spectrum; it is what `scan` takes as `spurious`
+    function: the background whose fits are tested; alternatives (a,): the others, as fitted to the data
+    used (a,): whether they fit it well enough to be believed; p_values (a,): Pearson
+    yields, yield_errors (a, k): the fitted yields with their sign, and their errors in the data's statistics
+    """
+
+    masses: Array
+    largest: Array
+    function: str
+    alternatives: tuple[str, ...]
+    used: tuple[bool, ...]
+    p_values: tuple[float, ...]
+    yields: Array
+    yield_errors: Array
+
+
+def spurious_signal(
+    spectrum: Spectrum,
+    background: object = "dijet",
+    alternatives: Sequence[object] = ("diphoton", "ua2"),
+    *,
+    signal: object = "crystal_ball",
+    masses: Array | None = None,
+    n_parameters: Order = None,
+    least_p: float = 0.01,
+) -> SpuriousSignal:
+    """Fit `background` and a signal to smooth expectations of the `alternatives` (as ATLAS, arXiv:1207.7214).
+
+    Every alternative, its order chosen by the F-test, is fitted to the spectrum; its expectation, without fluctuations,
+    is then fitted by `background` in the order that `n_parameters` chooses in the data (see `fit_background`) plus a
+    signal at each of `masses` (k,), by default those of `mass_grid`. Alternatives that do not converge, or whose
+    Pearson p-value is below `least_p`, are shown but not used. A spurious yield changes sign between masses, where it
+    vanishes by accident: hence the largest within one sigma.
+
+    Raises
+    ------
+    FitError
+        If a mass lies outside the range, the background does not converge, or no alternative describes the spectrum.
+    ConfigError
+        If a background or the signal is not a known kind.
+    """
+    from lamppost.stats.scans.scan import mass_grid
+
+    shape = parse_signal(signal)
+    grid = mass_grid(spectrum, shape) if masses is None else np.asarray(masses, dtype=np.float64)
+    nominal = converged(fit_background(spectrum, background, n_parameters))
+    fits = [fit_background(spectrum, alternative) for alternative in alternatives]
+    used = tuple(bool(fit.converged and fit.p_value >= least_p) for fit in fits)
+    if not any(used):
+        tried = ", ".join(f"{fit.function} with p = {fit.p_value:.2g}" for fit in fits) or "none given"
+        msg = f"spurious signal: no alternative describes the spectrum with p >= {least_p:g}: {tried}"
+        raise FitError(msg)
+    points = np.clip(grid + AROUND[:, None] * [shape.sigma(float(mass)) for mass in grid], spectrum.lo, spectrum.hi)
+    found = np.stack([fitted_yields(spectrum, nominal, fit, shape, points) for fit in fits])
+    return SpuriousSignal(
+        masses=grid,
+        largest=np.abs(found[list(used), :, :, 0]).max(axis=(0, 1)),
+        function=nominal.function,
+        alternatives=tuple(fit.function for fit in fits),
+        used=used,
+        p_values=tuple(fit.p_value if fit.converged else np.nan for fit in fits),
+        yields=found[:, len(AROUND) // 2, :, 0],
+        yield_errors=found[:, len(AROUND) // 2, :, 1],
+    )
+
+
+def fitted_yields(
+    spectrum: Spectrum, nominal: BackgroundFit, truth: BackgroundFit, shape: Signal, points: Array
+) -> Array:
+    """Yield and error (..., 2) at every mass of `points` where the nominal family is fitted to the smooth truth.
+
+    NaN where the truth did not converge.
+    """
+    if not truth.converged:
+        return np.full((*points.shape, 2), np.nan)
+    model = build(spectrum, nominal.family)
+    asimov = replace(model, n=truth.expected / spectrum.scale)
+    fractions = np.array([shape.fractions(spectrum.edges, float(mass)) for mass in points.ravel()]) / spectrum.scale
+    size = nominal.n_parameters
+    start = np.append(model.whitened(nominal.parameters), np.zeros(model.basis.shape[1] - size))
+    found = scan_data(asimov, start, size, fractions, np.zeros(len(fractions)))
+    return found[:, 1:3].reshape(*points.shape, 2)
