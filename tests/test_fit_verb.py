@@ -148,3 +148,14 @@ def test_python_takes_the_same(table: Path) -> None:
     with pytest.raises(ConfigError, match="toys: expected 0 or more"):
         fit(table, toys=-1)
     assert described({"background": ["dijet", "ua2"]}).background[1].kind == "ua2"
+
+
+def test_the_scale_goes_to_the_families_that_have_one(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside a family without a scale it is no error, and where there is one it decides."""
+    code, out, _ = run(capsys, table, "--function", "dijet", "polynomial", "--sqrt-s", 8000, "--toys", 0, "--json")
+    assert code == 0, out
+    there, here = (fit(table, function=["polynomial", "dijet"], sqrt_s=e, toys=0) for e in (7000.0, 13000.0))
+    assert {row.function[:5] for row in there.tried} >= {"polyn", "dijet"}
+    assert [r.aic for r in there.tried if r.function[:5] == "dijet"] != [
+        r.aic for r in here.tried if r.function[:5] == "dijet"
+    ]

@@ -12,7 +12,7 @@ from lamppost.errors import ConfigError
 from lamppost.spec import Spec, explain
 from lamppost.stats import Background, BackgroundFit, Limit, ScanResult, Signal, Spectrum, Systematic, Workspace
 
-__all__ = ["SpectrumFit", "described", "fit", "spectrum"]
+__all__ = ["SpectrumFit", "described", "fit", "scaled", "spectrum"]
 
 R = TypeVar("R")
 Several = Annotated[tuple[R, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
@@ -147,6 +147,19 @@ class SpectrumFit(Spec):
         return found.largest
 
 
+def scaled(kinds: Sequence[str], sqrt_s: float | None) -> list[dict[str, Any]]:
+    """Tables of families of these kinds, with the scale [units of m] in those that have one.
+
+    Raises
+    ------
+    ConfigError
+        If a kind is not known.
+    """
+    having = ["sqrt_s" in type(Background.parse(kind)).model_fields for kind in kinds]
+    scale = {} if sqrt_s is None else {"sqrt_s": sqrt_s}
+    return [{"kind": kind} | (scale if has else {}) for kind, has in zip(kinds, having, strict=True)]
+
+
 def described(table: dict[str, Any], path: str = "model") -> SpectrumFit:
     """The fit that a table describes: `background`, `signal`, `systematics`, `spurious`, `n_parameters`, `lower_edges`.
 
@@ -186,8 +199,7 @@ def fit(
     LamppostError
         If the file, an option or the fit is at fault.
     """
-    scale = {} if sqrt_s is None else {"sqrt_s": sqrt_s}
-    families = [{"kind": kind, **scale} for kind in ([function] if isinstance(function, str) else function)]
+    families = scaled([function] if isinstance(function, str) else function, sqrt_s)
     shape = {"kind": signal, "resolution": resolution, "width": width}
     what = described({"background": families, "signal": shape, "n_parameters": n_parameters})
     observed = spectrum(

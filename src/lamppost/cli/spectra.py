@@ -125,6 +125,8 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     """What is fitted, from the file of --model and the options, which win."""
+    from lamppost.api import scaled
+
     table: dict[str, Any] = {}
     if options.model is not None:
         try:
@@ -132,11 +134,10 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             msg = f"{options.model}: {getattr(error, 'strerror', None) or error}"
             raise ConfigError(msg) from None
-    scale = {} if options.sqrt_s is None else {"sqrt_s": options.sqrt_s}
-    if options.function or scale:
-        table["background"] = [{"kind": kind, **scale} for kind in options.function or ["dijet"]]
+    if options.function or options.sqrt_s is not None:
+        table["background"] = scaled(options.function or ["dijet"], options.sqrt_s)
     if options.spurious:
-        table["spurious"] = [{"kind": kind} for kind in options.spurious]
+        table["spurious"] = scaled(options.spurious, options.sqrt_s)
     if options.signal or "signal" not in table:
         shape = {"kind": options.signal or "crystal_ball", "resolution": options.resolution, "width": options.width}
         table["signal"] = shape

@@ -17,6 +17,7 @@ from lamppost.stats.spectrum import Spectrum
 __all__ = ["SpuriousSignal", "spurious_signal"]
 
 AROUND = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])  # sigma
+MASKED = 2.0  # sigma on both sides of the largest excess, which the alternatives do not look at
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +53,12 @@ def spurious_signal(
 ) -> SpuriousSignal:
     """Fit `background` and a signal to smooth expectations of the `alternatives` (as ATLAS, arXiv:1207.7214).
 
-    Every alternative, its order chosen by the F-test, is fitted to the spectrum; its expectation, without fluctuations,
-    is then fitted by `background` in the order that `n_parameters` chooses in the data (see `fit_background`) plus a
-    signal at each of `masses` (k,), by default those of `mass_grid`. Alternatives that do not converge, or whose
-    Pearson p-value is below `least_p`, are shown but not used. A spurious yield changes sign between masses, where it
-    vanishes by accident: hence the largest within one sigma.
+    Every alternative, its order chosen by the F-test, is fitted to the spectrum without two sigma on both sides of the
+    largest excess above `background`: a signal in the data is not held against it. Its expectation, without
+    fluctuations, is then fitted by `background` in the order that `n_parameters` chooses in the data (see
+    `fit_background`) plus a signal at each of `masses` (k,), by default those of `mass_grid`. Alternatives that do not
+    converge, or whose Pearson p-value is below `least_p`, are shown but not used. A spurious yield changes sign between
+    masses, where it vanishes by accident: hence the largest within one sigma.
 
     Raises
     ------
@@ -70,7 +72,8 @@ def spurious_signal(
     shape = parse_signal(signal)
     grid = mass_grid(spectrum, shape) if masses is None else np.asarray(masses, dtype=np.float64)
     nominal = converged(fit_background(spectrum, background, n_parameters))
-    fits = [fit_background(spectrum, alternative) for alternative in alternatives]
+    hidden = largest_excess(spectrum, nominal, shape)
+    fits = [fit_background(spectrum, alternative, masked=hidden) for alternative in alternatives]
     used = tuple(bool(fit.converged and fit.p_value >= least_p) for fit in fits)
     if not any(used):
         tried = ", ".join(f"{fit.function} with p = {fit.p_value:.2g}" for fit in fits) or "none given"
@@ -99,10 +102,25 @@ def fitted_yields(
     """
     if not truth.converged:
         return np.full((*points.shape, 2), np.nan)
+    found = signals(spectrum, nominal, shape, points.ravel(), truth.expected)
+    return found[:, 1:3].reshape(*points.shape, 2)
+
+
+def largest_excess(spectrum: Spectrum, nominal: BackgroundFit, shape: Signal) -> tuple[float, float] | None:
+    """Two sigma on both sides of the middle of the bin with the largest q0, if there is any excess."""
+    middles = 0.5 * (spectrum.edges[1:] + spectrum.edges[:-1])
+    q0 = signals(spectrum, nominal, shape, middles, spectrum.counts)[:, 0]
+    if not q0.max() > 0.0:
+        return None
+    m = float(middles[q0.argmax()])
+    return m - MASKED * shape.sigma(m), m + MASKED * shape.sigma(m)
+
+
+def signals(spectrum: Spectrum, nominal: BackgroundFit, shape: Signal, masses: Array, counts: Array) -> Array:
+    """q0, yield, its error and status (k, 4) at every mass (k,), beside the nominal family, in counts (n,)."""
     model = build(spectrum, nominal.family)
-    asimov = replace(model, n=truth.expected / spectrum.scale)
-    fractions = np.array([shape.fractions(spectrum.edges, float(mass)) for mass in points.ravel()]) / spectrum.scale
+    other = replace(model, n=counts / spectrum.scale)
+    fractions = np.array([shape.fractions(spectrum.edges, float(mass)) for mass in masses]) / spectrum.scale
     size = nominal.n_parameters
     start = np.append(model.whitened(nominal.parameters), np.zeros(model.basis.shape[1] - size))
-    found = scan_data(asimov, start, size, fractions, np.zeros(len(fractions)))
-    return found[:, 1:3].reshape(*points.shape, 2)
+    return scan_data(other, start, size, fractions, np.zeros(len(fractions)))
