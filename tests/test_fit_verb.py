@@ -72,12 +72,13 @@ def test_uncertainties_cost_sensitivity(table: Path, tmp_path: Path, capsys: pyt
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
 def test_what_is_handed_on(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    for library in ("uproot", "hepdata_lib"):
+    for library in ("uproot", "hepdata_lib", "mplhep"):
         pytest.importorskip(library)
     found = result(capsys, table, "--limits", MASS, "--bump-hunter", "--out", tmp_path / "out")
     names = [str(Path(path).relative_to(tmp_path / "out")) for path in found["files"]]
     tables = ["spectrum.csv", "scan.csv", "limits.csv", "model.hs3.json", "model.pyhf.json"]
-    assert names == [*tables, "combine/datacard.txt", "hepdata/submission.tar.gz"]
+    drawn = [f"figures/{name}.{kind}" for name in ("spectrum", "p_values", "limits") for kind in ("pdf", "png")]
+    assert names == [*tables, *drawn, "combine/datacard.txt", "hepdata/submission.tar.gz"]
     assert all(Path(path).stat().st_size > 0 for path in found["files"])
     with (tmp_path / "out" / "scan.csv").open() as file:
         best = max(csv.reader(file), key=lambda row: float(row[2]) if row[2].replace(".", "").isdigit() else 0.0)
@@ -92,7 +93,7 @@ def test_what_cannot_be_written_is_known_before_the_work(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("lamppost.api.spectra.SpectrumFit.scan", None)  # not to be reached
+    monkeypatch.setattr("lamppost.api.SpectrumFit.scan", None)  # not to be reached
     code, out, err = run(capsys, table, "--out", tmp_path / "file")
     assert (code, out) == (2, "")
     assert len(err.splitlines()) == 1
@@ -159,3 +160,27 @@ def test_the_scale_goes_to_the_families_that_have_one(table: Path, capsys: pytes
     assert [r.aic for r in there.tried if r.function[:5] == "dijet"] != [
         r.aic for r in here.tried if r.function[:5] == "dijet"
     ]
+
+
+def test_other_ways_to_look(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A mass fixed beforehand costs no looking elsewhere; up-crossings agree with toys where both can tell."""
+    looks = ["--at", MASS, 5000, "--up-crossings", "--limits", MASS, "--impacts"]
+    found = json.loads(run(capsys, table, *looks, *OPTIONS, "--toys", 2000)[1])
+    at, away = found["at"]
+    assert (at["mass"], away["mass"]) == (MASS, 5000.0)
+    assert at["z"] == pytest.approx(np.sqrt(at["q0"]), rel=0.1)
+    assert found["p_local"] <= at["p_asymptotic"] < found["p_global"]
+    crossed = found["up_crossings"]
+    assert "Gross-Vitells" in crossed["method_global"]
+    # the tail of 2,000 toys and of 1,000 curves, each with its own error
+    ratio = crossed["p_global"] / found["p_global"]
+    errors = np.hypot(crossed["error_global"] / crossed["p_global"], found["p_global_error"] / found["p_global"])
+    assert abs(np.log(ratio)) < max(4.0 * errors, 0.5)
+    assert found["impacts"][0]["rows"] == []  # nothing is uncertain
+    assert found["impacts"][0]["error"] == pytest.approx(found["impacts"][0]["statistical"])
+
+
+def test_impacts_need_masses(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = run(capsys, table, "--impacts")
+    assert (code, out) == (2, "")
+    assert "--limits" in err

@@ -4,7 +4,8 @@ from lamppost.api.comparison import compare, reach
 from lamppost.api.folders import report
 from lamppost.api.hunts import check, hunt, init, view
 from lamppost.api.particles import agreement, display, features, simulate
-from lamppost.api.spectra import SpectrumFit, described, fit, scaled, spectrum
+from lamppost.api.spectra import fit, spectrum
+from lamppost.api.spectrum_fit import SpectrumFit, described, scaled
 from lamppost.api.statements import ready_to_write, write_statements
 
 __all__ = [

@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from lamppost.api.spectra import SpectrumFit
+from lamppost.api.spectrum_fit import SpectrumFit
 from lamppost.errors import optional
 from lamppost.run.artefacts import not_written, write_file
 from lamppost.stats import Limit, ScanResult
@@ -21,8 +21,8 @@ def ready_to_write(folder: "str | os.PathLike[str]") -> None:
     LamppostError
         If the folder cannot be made, or a library is not installed.
     """
-    for library in ("uproot", "hepdata_lib"):
-        optional(library, "stats")
+    for library, extra in (("uproot", "stats"), ("hepdata_lib", "stats"), ("mplhep", "report")):
+        optional(library, extra)
     try:
         Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -34,14 +34,17 @@ def write_statements(
 ) -> list[Path]:
     """Write all that a collaboration hands on about a scan; the files, first to last.
 
-    spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, and the model of the
-    largest excess: model.hs3.json, model.pyhf.json, combine/datacard.txt. Needs `pip install lamppost[stats]`.
+    spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, figures as PDF and PNG,
+    and the model of the largest excess: model.hs3.json, model.pyhf.json, combine/datacard.txt. Needs
+    `pip install lamppost[stats,report]`.
 
     Raises
     ------
     LamppostError
         If a file cannot be written, or a library is not installed.
     """
+    from lamppost.report.fits import write_figures
+    from lamppost.run.details import curves
     from lamppost.stats import export
 
     ready_to_write(folder)
@@ -57,6 +60,8 @@ def write_statements(
         for name, document in documents.items():
             write_file(target / name, (json.dumps(document, indent=1) + "\n").encode())
             made.append(target / name)
+        part = curves(found, found.spectrum.edges, what.signal)
+        made += write_figures(target / "figures", part, found.summary(), found.background, limits)
         made.append(export.write_shape_card(model, target / "combine"))
         resources = {"the model at the largest excess, HS3": target / "model.hs3.json"}
         made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))

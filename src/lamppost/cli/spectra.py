@@ -6,10 +6,14 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lamppost.cli.common import add_verb, json_option, say, significance
 from lamppost.errors import ConfigError
+
+if TYPE_CHECKING:
+    from lamppost.api import SpectrumFit
+    from lamppost.stats import Spectrum
 
 __all__ = ["add_verbs"]
 
@@ -63,6 +67,12 @@ def _look_options(fit: argparse.ArgumentParser) -> None:
     group.add_argument("--toys", type=int, default=10000, metavar="N", help="toys for the global p; default 10000")
     group.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the toys; default 1")
     group.add_argument("--bump-hunter", action="store_true", help="look for an excess of any width as well")
+    group.add_argument(
+        "--up-crossings", action="store_true", help="global p by up-crossings as well, however small it is"
+    )
+    group.add_argument(
+        "--at", type=float, nargs="+", metavar="M", help="p at masses fixed beforehand, by toys where needed"
+    )
 
 
 def _limit_options(fit: argparse.ArgumentParser) -> None:
@@ -75,7 +85,10 @@ def _limit_options(fit: argparse.ArgumentParser) -> None:
         "--limit-toys", type=int, metavar="N", help="toys per hypothesis; default: where asymptotics fail"
     )
     group.add_argument(
-        "--out", type=Path, metavar="DIR", help="write CSV, HEPData, HS3, pyhf and Combine (extra `stats`)"
+        "--impacts", action="store_true", help="what every uncertainty does to yield and limit at these masses"
+    )
+    group.add_argument(
+        "--out", type=Path, metavar="DIR", help="write figures, CSV, HEPData, HS3, pyhf and Combine (extras stats, report)"
     )
 
 
@@ -85,8 +98,11 @@ def _order(value: str) -> Any:
 
 def _fit(options: argparse.Namespace) -> None:
     from lamppost.api import described, ready_to_write, spectrum, write_statements
-    from lamppost.stats import bump_hunter, goodness_of_fit
+    from lamppost.stats import goodness_of_fit
 
+    if options.impacts and not options.limits:
+        msg = "--impacts: expected masses, as --limits 2000 3000"
+        raise ConfigError(msg)
     what = described(_table(options), str(options.model or "fit"))
     observed = spectrum(
         options.spectrum,
@@ -103,24 +119,30 @@ def _fit(options: argparse.Namespace) -> None:
     found = what.scan(observed, masses=options.masses, window=window, toys=options.toys, seed=options.seed)
     result, family, toys = found.summary(), found.background.family, min(options.toys, 1000)
     tests = goodness_of_fit(found.spectrum, family, what.n_parameters, window, toys=toys, seed=options.seed)
-    result["goodness"] = asdict(tests)
-    if options.bump_hunter:
-        hunted = bump_hunter(
-            observed,
-            background=what.background,
-            n_parameters=what.n_parameters,
-            lower_edges=what.lower_edges,
-            toys=options.toys,
-            seed=options.seed,
-        )
-        result["bump_hunter"] = hunted.summary()
+    result |= {"goodness": asdict(tests), **_looks(options, what, observed)}
     limits = what.limits(found, options.limits or (), level=options.level, toys=options.limit_toys, seed=options.seed)
     if options.limits:
         result["limits"] = [limit.summary() for limit in limits]
+    if options.impacts:
+        result["impacts"] = [what.impacts(found, mass, level=options.level).summary() for mass in options.limits]
     if options.out is not None:
         result["files"] = [str(path) for path in write_statements(found, what, options.out, limits)]
     for line in [json.dumps(result)] if options.json else _lines(result):
         say(line)
+
+
+def _looks(options: argparse.Namespace, what: "SpectrumFit", observed: "Spectrum") -> dict[str, Any]:
+    """The other ways to look at the spectrum that were asked for."""
+    found: dict[str, Any] = {}
+    if options.up_crossings:
+        window = tuple(options.window) if options.window else None
+        tail = what.upcrossings(observed, masses=options.masses, window=window, seed=options.seed).tail()
+        found["up_crossings"] = {f"{name}_global": getattr(tail, name) for name in ("p", "z", "error", "method")}
+    if options.bump_hunter:
+        found["bump_hunter"] = what.bump_hunter(observed, toys=options.toys, seed=options.seed).summary()
+    if options.at:
+        found["at"] = [asdict(what.local(observed, mass, seed=options.seed)) for mass in options.at]
+    return found
 
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
@@ -154,6 +176,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
     yield f"local            {significance(found['p_local'], found['z_local'])}"
     if found["p_global"] is not None:
         yield f"global           {significance(found['p_global'], found['z_global'])} ({found['p_global_method']})"
+    if crossed := found.get("up_crossings"):
+        yield f"                 {significance(crossed['p_global'], crossed['z_global'])} ({crossed['method_global']})"
+    for one in found.get("at", ()):
+        yield f"at {one['mass']:<14.6g}{significance(one['p'], one['z'])} ({one['method']}: {one['reason']})"
     if hunted := found.get("bump_hunter"):
         where = f"BumpHunter       [{hunted['lo']:.6g}, {hunted['hi']:.6g}]: {hunted['observed']:g} events"
         local = significance(hunted["p_local"], hunted["z_local"])
@@ -164,5 +190,10 @@ def _lines(found: dict[str, Any]) -> Iterator[str]:
         low, middle, high = limit["expected"][1:4]
         expected = f"expected {middle:.4g} [{low:.4g}, {high:.4g}]"
         yield f"limit at {limit['mass']:<8.6g}{limit['observed']:.4g} events, {expected} ({limit['method']})"
+    for table in found.get("impacts", ()):
+        yield f"impacts at {table['mass']:<6.6g}{table['signal']:.4g} +- {table['statistical']:.2g} (statistical)"
+        for row in table["rows"]:
+            moved = f"{row['signal_up']:+.3g} {row['signal_down']:+.3g} events"
+            yield f"                 {row['name']}: {moved}, limit {row['limit_up']:+.3g} {row['limit_down']:+.3g}"
     for path in found.get("files", ()):
         yield f"wrote            {path}"
