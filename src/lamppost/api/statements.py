@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lamppost.api.spectrum_fit import SpectrumFit
@@ -30,13 +30,17 @@ def ready_to_write(folder: "str | os.PathLike[str]") -> None:
 
 
 def write_statements(
-    found: ScanResult, what: SpectrumFit, folder: "str | os.PathLike[str]", limits: Sequence[Limit] = ()
+    found: ScanResult,
+    what: SpectrumFit,
+    folder: "str | os.PathLike[str]",
+    limits: Sequence[Limit] = (),
+    interval: Mapping[str, float] | None = None,
 ) -> list[Path]:
     """Write all that a collaboration hands on about a scan; the files, first to last.
 
-    spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, figures as PDF and PNG,
-    and the model of the largest excess: model.hs3.json, model.pyhf.json, combine/datacard.txt. Needs
-    `pip install lamppost[stats,report]`.
+    spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, figures as PDF and PNG
+    (with an interval from `lo` to `hi` shaded), and the model of the largest excess: model.hs3.json, model.pyhf.json,
+    combine/datacard.txt. Needs `pip install lamppost[stats,report]`.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def write_statements(
             write_file(target / name, (json.dumps(document, indent=1) + "\n").encode())
             made.append(target / name)
         part = curves(found, found.spectrum.edges, what.signal)
-        made += write_figures(target / "figures", part, found.summary(), found.background, limits)
+        made += write_figures(target / "figures", part, found.summary(), found.background, limits, interval)
         made.append(export.write_shape_card(model, target / "combine"))
         resources = {"the model at the largest excess, HS3": target / "model.hs3.json"}
         made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))

@@ -88,7 +88,10 @@ def _limit_options(fit: argparse.ArgumentParser) -> None:
         "--impacts", action="store_true", help="what every uncertainty does to yield and limit at these masses"
     )
     group.add_argument(
-        "--out", type=Path, metavar="DIR", help="write figures, CSV, HEPData, HS3, pyhf and Combine (extras stats, report)"
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="write figures, CSV, HEPData, HS3, pyhf and Combine (extras stats, report)",
     )
 
 
@@ -126,7 +129,8 @@ def _fit(options: argparse.Namespace) -> None:
     if options.impacts:
         result["impacts"] = [what.impacts(found, mass, level=options.level).summary() for mass in options.limits]
     if options.out is not None:
-        result["files"] = [str(path) for path in write_statements(found, what, options.out, limits)]
+        made = write_statements(found, what, options.out, limits, result.get("bump_hunter"))
+        result["files"] = [str(path) for path in made]
     for line in [json.dumps(result)] if options.json else _lines(result):
         say(line)
 

@@ -18,16 +18,22 @@ GREEN, YELLOW = "#6fbf73", "#f2d544"
 
 
 def write_figures(
-    folder: Path, part: Mapping[str, Part], fit: Part, background: BackgroundFit, limits: Sequence[Limit] = ()
+    folder: Path,
+    part: Mapping[str, Part],
+    fit: Part,
+    background: BackgroundFit,
+    limits: Sequence[Limit] = (),
+    interval: Part | None = None,
 ) -> list[Path]:
     """Write spectrum, p-values and limits as PDF and PNG; returns the files.
 
-    part: the spectrum and the scan as hunts store them; fit: the numbers of the result
+    part: the spectrum and the scan as hunts store them; fit: the numbers of the result; interval: `lo` and `hi` of an
+    excess to shade
     """
     made = []
     folder.mkdir(parents=True, exist_ok=True)
     with studio(None):
-        for name, figure in figures(part, fit, background, limits):
+        for name, figure in figures(part, fit, background, limits, interval):
             for suffix, given in ((".pdf", {"metadata": {"CreationDate": None}}), (".png", {"dpi": 180})):
                 figure.savefig(folder / f"{name}{suffix}", **given)
                 made.append(folder / f"{name}{suffix}")
@@ -35,10 +41,10 @@ def write_figures(
 
 
 def figures(
-    part: Mapping[str, Part], fit: Part, background: BackgroundFit, limits: Sequence[Limit]
+    part: Mapping[str, Part], fit: Part, background: BackgroundFit, limits: Sequence[Limit], interval: Part | None
 ) -> Iterator[tuple[str, Figure]]:
     """Names and figures."""
-    drawn = spectrum(part["spectrum"], mass="m", window=None, fit=fit)
+    drawn = spectrum(part["spectrum"], mass="m", window=interval, fit=fit)
     banded(drawn, coarse(part["spectrum"]), background)
     yield "spectrum", drawn
     scan = part["scan"]

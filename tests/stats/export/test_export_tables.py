@@ -136,6 +136,17 @@ def test_hepdata_submission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     np.testing.assert_allclose([cell["value"] for cell in p["values"]], made[1].columns[1].values, rtol=1e-11)
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_second_submission_holds_nothing_of_the_first(tmp_path: Path) -> None:
+    pytest.importorskip("hepdata_lib")
+    (tmp_path / "notes.txt").write_text("kept")
+    made = tables()
+    write_hepdata(made, tmp_path)
+    with tarfile.open(write_hepdata(made[:1], tmp_path)) as tar:
+        assert sorted(Path(name).name for name in tar.getnames()) == ["spectrum.yaml", "submission.yaml"]
+    assert (tmp_path / "notes.txt").read_text() == "kept"
+
+
 def test_hepdata_says_what_is_wrong(tmp_path: Path) -> None:
     pytest.importorskip("hepdata_lib")
     table = limit_table(LIMITS)

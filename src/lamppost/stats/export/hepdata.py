@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
 from pathlib import Path
+from shutil import copyfile
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -46,9 +48,12 @@ def write_hepdata(
         submission.add_additional_resource(description, located, copy_file=True, file_type=model_type(Path(path)))
     for table in tables:
         submission.add_table(converted(lib, table))
-    with chdir(target):  # where hepdata-lib leaves the archive
-        submission.create_files(".", validate=False)
-    validate(target / "submission.tar.gz")
+    with TemporaryDirectory() as made:  # hepdata-lib packs all that lies in the folder, older tables as well
+        with chdir(made):
+            submission.create_files(".", validate=False)
+        validate(Path(made) / "submission.tar.gz")
+        for path in sorted(Path(made).iterdir()):
+            copyfile(path, target / path.name)
     return target / "submission.tar.gz"
 
 
@@ -109,8 +114,7 @@ def validate(archive: Path) -> None:
     """Refuse an archive that HEPData would refuse."""
     checker = optional("hepdata_validator.full_submission_validator", "stats").FullSubmissionValidator()
     if not checker.validate(archive=str(archive)):
-        messages = [str(error) for errors in checker.get_messages().values() for error in errors]
-        msg = (
-            f"{archive}: HEPData would refuse this: {' '.join(messages[0].split()) if messages else 'no reason given'}"
-        )
+        errors = [error for listed in checker.get_messages().values() for error in listed]
+        reasons = [" ".join(str(getattr(error, "message", error)).split()) for error in errors]
+        msg = f"{archive.name}: HEPData would refuse this: {reasons[0] if reasons else 'no reason given'}"
         raise DataError(msg)
