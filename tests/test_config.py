@@ -78,9 +78,30 @@ def test_example_of_the_design() -> None:
     search = parse(tomllib.loads(DESIGN))
     assert len(search.claim_windows()) == 9
     assert search.claim_windows()[0] == Window(3200, 3600, 400)
-    assert search.fit.function.model_dump()["sqrt_s"] == 13000
+    assert [family.model_dump()["sqrt_s"] for family in search.fit.function] == [13000]
     assert search.fit.signal.resolution == 0.03
     assert search.data.groups == {"j1": ["mj1", "tau21_1"]}
+
+
+def test_a_scale_goes_to_the_families_that_have_one() -> None:
+    fit: dict[str, Any] = {"range": [2800, 8000], "sqrt_s": 8000, "function": ["dijet", "polynomial"]}
+    several = parse(changed("fit", {**fit, "spurious": "ua2"})).fit
+    assert [family.model_dump().get("sqrt_s") for family in several.function] == [8000, None]
+    assert [family.model_dump().get("sqrt_s") for family in several.spurious] == [8000]
+    elsewhere = parse(changed("fit", {**fit, "function": "polynomial", "spurious": ["diphoton"]})).fit
+    assert [family.model_dump().get("sqrt_s") for family in elsewhere.spurious] == [8000]
+    own = parse(changed("fit", {"range": [2800, 8000], "function": [{"kind": "dijet", "sqrt_s": 7000}, "ua2"]})).fit
+    assert [family.model_dump()["sqrt_s"] for family in own.function] == [7000, 13000]
+    for families in ("polynomial", ["polynomial", "polynomial"]):
+        with pytest.raises(ConfigError, match="unknown key 'sqrt_s'"):
+            parse(changed("fit", {**fit, "function": families}))
+
+
+def test_several_families_and_none() -> None:
+    fit = parse(changed("fit", {"range": [2800, 8000], "function": ["ua2", "dijet"], "n_parameters": "aic"})).fit
+    assert [family.kind for family in fit.function] == ["ua2", "dijet"]
+    assert (fit.n_parameters, fit.spurious, fit.combine) == ("aic", (), "bonferroni")
+    assert parse(changed("fit.spurious", [])).fit == parse(deepcopy(BASE)).fit
 
 
 def test_resolved_configuration_describes_the_same_search() -> None:
@@ -170,6 +191,12 @@ def test_sqrt_s_beside_the_function() -> None:
         ("fit.bins", [2800, 3000, 2900, 3100, 3200, 3300, 8000], "bins: expected more than 5 rising edges"),
         ("fit.bins", [2800, 3000, 3100, 3200, 3300, 3400, 7000], "bins: expected more than 5 rising edges"),
         ("fit.n_parameters", 9, "fit.n_parameters: expected 2 to 5 for 'dijet', found 9"),
+        ("fit.n_parameters", "bic", "fit.n_parameters: expected a number of parameters from 1, or 'aic', found 'bic'"),
+        ("fit.n_parameters", 2.5, "fit.n_parameters: expected a number of parameters from 1, or 'aic', found 2.5"),
+        ("fit.function", [], "fit.function: "),
+        ("fit.function", ["dijet", 3], "background: expected a table with a kind, found 3"),
+        ("fit.spurious", "spline", "unknown kind 'spline'"),
+        ("fit.combine", "none", "fit.combine: Input should be 'bonferroni' or 'bootstrap', found 'none'"),
         ("data.groups", {"j1": ["mj1", "dm", "mj1"]}, "groups.j1: feature 'mj1' is listed twice"),
         ("fit.toys", 10, "fit.toys: Input should be greater than or equal to 100, found 10"),
         ("fit.function", "spline", "unknown kind 'spline'"),

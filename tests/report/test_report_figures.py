@@ -92,6 +92,21 @@ def test_trials_take_the_local_p_to_the_global_one(p_local: float) -> None:
     assert found == pytest.approx(claims * looks, rel=1e-6)
 
 
+def test_trials_of_windows_that_share_events() -> None:
+    """With the global p-value of as many independent windows as they are worth, the looks are those of that number."""
+    result, details = hunt(peak=3.5)
+    best = result["windows"][result["best_window"]]
+    p = -np.expm1(2.5 * np.log1p(-best["p_window"]))
+    in_full = Hunt(result, details, no_drawing).trials(best)
+    found = Hunt({**result, "p_global": p, "effective_windows": 2.5}, details, no_drawing).trials(best)
+    claims = sum(window["claim"] for window in result["windows"])
+    assert in_full is not None
+    assert found == pytest.approx(in_full * 2.5 / claims)
+    # where the p-values are too near to 1, the number of windows is all that is known
+    one = Hunt({**result, "p_global": 1.0, "effective_windows": 2.5}, details, no_drawing).trials(best)
+    assert one == in_full
+
+
 @pytest.mark.parametrize(
     "change",
     [

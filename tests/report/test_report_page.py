@@ -178,6 +178,27 @@ def test_a_refused_global_p_value_is_a_banner_and_draws_no_global_lines(tmp_path
     assert not [text for text in page.texts if text.endswith("σ global")]
 
 
+def test_what_was_asked_of_the_statistics_is_shown(tmp_path: Path) -> None:
+    result, details = hunt(starts=SMALL)
+    fit = result["windows"][0]["fit"]
+    fit["tried"] = [{"function": "dijet3", "aic": 64.25}, {"function": "ua24", "aic": None}]
+    result["windows"][0]["spurious"], result["inclusive"]["spurious"] = 3.456, 78.9
+    result |= {"p_global_bonferroni": 0.0321, "effective_windows": 2.5, "p_global_error": 0.001}
+    report.write(write_folder(tmp_path, result, details))
+    texts = page_of(tmp_path).texts
+    assert "3.46 events, a nuisance of the fit" in texts
+    assert "78.9 events, a nuisance of the fit" in texts
+    assert any("AIC of those tried: dijet3 64.2, ua24 –" in text for text in texts)
+    assert texts.count("Spurious signal") == 2
+    assert "If every window counts in full" in texts
+    assert "p = 0.032" in texts
+
+
+def test_what_was_not_asked_is_not_shown(page: Page) -> None:
+    assert not {"Spurious signal", "If every window counts in full"} & set(page.texts)
+    assert not [text for text in page.texts if "AIC" in text]
+
+
 def test_no_warnings_no_banner(page: Page) -> None:
     assert "Read this first" not in page.texts
     assert "5σ global" in page.texts

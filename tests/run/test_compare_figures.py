@@ -171,7 +171,7 @@ def test_too_little_signal_for_a_strength() -> None:
 
 def masses(m: Array) -> SmoothMass:
     edges = np.geomspace(*FIT_RANGE, 61)
-    return SmoothMass(m, np.ones(len(m)), REGION, MassModel(tuple(edges), family("dijet"), 3))
+    return SmoothMass(m, np.ones(len(m)), REGION, MassModel(tuple(edges), (family("dijet"),), 3))
 
 
 def test_masses_are_those_of_the_background_whatever_is_in_the_region() -> None:

@@ -165,7 +165,7 @@ def test_where_there_is_no_excess_z_is_zero(tmp_path: Path, monkeypatch: pytest.
     def unremarkable(*arguments: Any, **options: Any) -> JointResult:
         return replace(joint_scan(*arguments, **options), p_global=1.0, z_global=-8.2)
 
-    monkeypatch.setattr("lamppost.run.measure.joint_scan", unremarkable)
+    monkeypatch.setattr("lamppost.run.spectra.joint_scan", unremarkable)
     result = hunt(write_hunt(tmp_path), tmp_path / "run")
     assert result["inclusive"]["p_global"] == 1.0
     assert result["inclusive"]["z_global"] == 0.0

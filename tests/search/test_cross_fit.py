@@ -20,7 +20,7 @@ from lamppost.stats import Background
 
 load_kinds()
 FOLDS = 5
-MASSES = MassModel((1.0, 2.0, 3.0), Background.parse("dijet"))  # nothing here draws masses
+MASSES = MassModel((1.0, 2.0, 3.0), (Background.parse("dijet"),))  # nothing here draws masses
 SAMPLES = Samples("events.parquet", None, (), MASSES)
 WEAK = {"kind": "weak", "ratio": {"kind": "boosted", "members": 3, "min_leaf": 10}}
 

@@ -74,6 +74,25 @@ def test_z_of_the_data_is_that_of_the_fit() -> None:
     assert found.z[0] == pytest.approx(fit.z[0], abs=0.1)
 
 
+def test_every_selection_has_its_own_background() -> None:
+    """As where all have the same, pair by pair; the background decides what of a peak it cannot imitate."""
+    kept, ranges = np.stack([SCORE < 0.5, SCORE < 0.7]), {"masses": [3500.0, 3600.0], "replicas": 20}
+    signal = OPTIONS["signal"]
+
+    def z(background: Any, order: Any) -> Array:
+        return bootstrap_correlation(
+            IDS, MASSES, kept, EDGES, background=background, n_parameters=order, signal=signal, **ranges
+        ).z
+
+    own = z(["dijet", {"kind": "polynomial"}], [3, 5])
+    np.testing.assert_array_equal(own, [z("dijet", 3)[0], z("polynomial", 5)[1]])
+    assert abs(z("dijet", 3)[1] - own[1]) > 1e-3
+    with pytest.raises(DataError, match="expected one background for all selections, or one for each of 2, found 3"):
+        z(["dijet"] * 3, 3)
+    with pytest.raises(DataError, match="expected one n_parameters for all selections, or one for each of 2, found 1"):
+        z("dijet", [3])
+
+
 def test_neither_order_nor_scale_nor_events_outside_matter() -> None:
     kept = np.stack([SCORE < 0.5, SCORE > 0.3])
     options: dict[str, Any] = {"masses": [3500.0, 3600.0], "replicas": 20, **OPTIONS}

@@ -5,7 +5,7 @@ from lamppost.api.folders import report
 from lamppost.api.hunts import check, hunt, init, view
 from lamppost.api.particles import agreement, display, features, simulate
 from lamppost.api.spectra import fit, spectrum
-from lamppost.api.spectrum_fit import SpectrumFit, described, scaled
+from lamppost.api.spectrum_fit import SpectrumFit, described
 from lamppost.api.statements import ready_to_write, write_statements
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
     "reach",
     "ready_to_write",
     "report",
-    "scaled",
     "simulate",
     "spectrum",
     "view",

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from lamppost.api.spectrum_fit import described, scaled
+from lamppost.api.spectrum_fit import described
 from lamppost.stats import ScanResult, Spectrum
 
 __all__ = ["fit", "spectrum"]
@@ -64,9 +64,9 @@ def fit(
     LamppostError
         If the file, an option or the fit is at fault.
     """
-    families = scaled([function] if isinstance(function, str) else function, sqrt_s)
+    scale = {} if sqrt_s is None else {"sqrt_s": sqrt_s}
     shape = {"kind": signal, "resolution": resolution, "width": width}
-    what = described({"background": families, "signal": shape, "n_parameters": n_parameters})
+    what = described({"background": function, **scale, "signal": shape, "n_parameters": n_parameters})
     observed = spectrum(
         path, column=column, range=range, bins=bins, weighted=weighted, resolution=resolution, width=width
     )

@@ -1,11 +1,12 @@
 """What is fitted to a plain spectrum, and all that can be asked of the fit."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, ValidationError, model_validator
 
+from lamppost.config.fit import Family, Several, share_scale
 from lamppost.core import Array
 from lamppost.errors import ConfigError
 from lamppost.spec import Spec, explain
@@ -24,11 +25,8 @@ from lamppost.stats import (
     Workspace,
 )
 
-__all__ = ["SpectrumFit", "described", "scaled"]
+__all__ = ["SpectrumFit", "described"]
 
-R = TypeVar("R")
-Several = Annotated[tuple[R, ...], BeforeValidator(lambda value: value if isinstance(value, list | tuple) else [value])]
-Family = Annotated[SerializeAsAny[Background], BeforeValidator(Background.parse)]
 Source = Annotated[SerializeAsAny[Systematic], BeforeValidator(Systematic.parse)]
 
 
@@ -47,6 +45,12 @@ class SpectrumFit(Spec):
     lower_edges: Several[float] = Field((), description="the range begins at the lowest of these that fits")
     systematics: tuple[Source, ...] = Field((), description="uncertainties of the signal, in limits")
     spurious: Several[Family] = Field((), description="families whose spectra `background` may mistake for a signal")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sqrt_s_beside_background(cls, table: Any) -> Any:
+        """`sqrt_s` may stand beside the names of the families that have it."""
+        return share_scale(table, "background", "spurious")
 
     @model_validator(mode="after")
     def _one_range(self) -> "SpectrumFit":
@@ -173,19 +177,6 @@ class SpectrumFit(Spec):
             n_parameters=fitted.n_parameters,
         )
         return found.largest
-
-
-def scaled(kinds: Sequence[str], sqrt_s: float | None) -> list[dict[str, Any]]:
-    """Tables of families of these kinds, with the scale [units of m] in those that have one.
-
-    Raises
-    ------
-    ConfigError
-        If a kind is not known.
-    """
-    having = ["sqrt_s" in type(Background.parse(kind)).model_fields for kind in kinds]
-    scale = {} if sqrt_s is None else {"sqrt_s": sqrt_s}
-    return [{"kind": kind} | (scale if has else {}) for kind, has in zip(kinds, having, strict=True)]
 
 
 def described(table: dict[str, Any], path: str = "model") -> SpectrumFit:

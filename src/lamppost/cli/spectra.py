@@ -151,8 +151,6 @@ def _looks(options: argparse.Namespace, what: "SpectrumFit", observed: "Spectrum
 
 def _table(options: argparse.Namespace) -> dict[str, Any]:
     """What is fitted, from the file of --model and the options, which win."""
-    from lamppost.api import scaled
-
     table: dict[str, Any] = {}
     if options.model is not None:
         try:
@@ -160,14 +158,16 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             msg = f"{options.model}: {getattr(error, 'strerror', None) or error}"
             raise ConfigError(msg) from None
-    if options.function or options.sqrt_s is not None:
-        table["background"] = scaled(options.function or ["dijet"], options.sqrt_s)
-    if options.spurious:
-        table["spurious"] = scaled(options.spurious, options.sqrt_s)
     if options.signal or "signal" not in table:
         shape = {"kind": options.signal or "crystal_ball", "resolution": options.resolution, "width": options.width}
         table["signal"] = shape
-    given = {"n_parameters": options.parameters, "lower_edges": options.lower_edges}
+    given = {
+        "background": options.function,
+        "sqrt_s": options.sqrt_s,
+        "spurious": options.spurious,
+        "n_parameters": options.parameters,
+        "lower_edges": options.lower_edges,
+    }
     return table | {name: value for name, value in given.items() if value is not None}
 
 

@@ -1,9 +1,10 @@
 """What TOML files describe: a search, a comparison of methods, an extraction of features."""
 
 from lamppost.config.comparison import Comparison, load_comparison, parse_comparison
+from lamppost.config.fit import Fit
 from lamppost.config.search import Search, load, parse
 from lamppost.config.setup import Setup, with_roots
-from lamppost.config.tables import Fit, Scan
+from lamppost.config.tables import Scan
 from lamppost.config.toml import read_toml, rooted
 
 __all__ = [

@@ -6,8 +6,9 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
+from lamppost.config.fit import Fit
 from lamppost.config.samples import Samples, rooted_samples
-from lamppost.config.tables import Fit, Scan
+from lamppost.config.tables import Scan
 from lamppost.config.toml import read_toml, rooted
 from lamppost.core import Method
 from lamppost.errors import ConfigError

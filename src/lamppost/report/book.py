@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from lamppost.report.drawing import Draw
 from lamppost.report.text import captioned, escape, known, number
 
-__all__ = ["Hunt", "Part", "chosen", "facts", "figure", "span"]
+__all__ = ["Hunt", "Part", "chosen", "facts", "false_signal", "figure", "span"]
 
 Part = Mapping[str, Any]
 
@@ -58,6 +58,11 @@ class Hunt:
         m, p = window.get("best_mass"), window.get("p_local")
         return (m, p, text) if known(m) and known(p) else None
 
+    @property
+    def combined(self) -> bool:
+        """Whether the windows count for what they are worth together."""
+        return known(self.result.get("effective_windows"))
+
     def part(self, name: str) -> Part:
         """A part of the result that may be missing."""
         return self.result.get(name) or {}
@@ -70,16 +75,23 @@ class Hunt:
     def trials(self, window: Part) -> float | None:
         """How many independent looks a hunt with this window takes: p_global = 1 - (1 - p_local)^trials.
 
-        Looks inside the window follow from its toys, and every window that makes a claim counts once. None for a
-        window without a claim, for p-values too near to 1 or too far apart to tell, and if no global p-value is given.
+        Looks inside the window follow from its toys, and every window that makes a claim counts once, or as many as all
+        are worth together where their correlations are known. None for a window without a claim, for p-values too near
+        to 1 or too far apart to tell, and if no global p-value is given.
         """
         local, inside = window.get("p_local"), window.get("p_window")
         if self.result.get("p_global") is None or not window.get("claim", True) or not (known(local) and known(inside)):
             return None
         if not 0.0 < local <= inside < 0.999 or inside > 1e4 * local:
             return None
-        claims = sum(bool(other.get("claim", True)) for other in self.windows)
-        return claims * math.log1p(-inside) / math.log1p(-local)
+        return self._looks() * math.log1p(-inside) / math.log1p(-local)
+
+    def _looks(self) -> float:
+        """How many independent windows all that make a claim are worth: their number, if nothing else is known."""
+        p, smallest = self.result.get("p_global"), (self.best or {}).get("p_window")
+        if self.combined and known(p) and known(smallest) and 0.0 < smallest <= p < 0.999:
+            return math.log1p(-p) / math.log1p(-smallest)
+        return sum(bool(window.get("claim", True)) for window in self.windows)
 
 
 def span(window: Part) -> str:
@@ -97,6 +109,12 @@ def chosen(window: Part, detail: Part) -> Part:
 def facts(pairs: Sequence[tuple[str, str]]) -> str:
     """A list of names and values; values are HTML."""
     return f'<dl class="list">{"".join(f"<dt>{name}</dt><dd>{value}</dd>" for name, value in pairs)}</dl>'
+
+
+def false_signal(part: Part) -> list[tuple[str, str]]:
+    """The spurious signal at the best mass, as a fact, if one was asked for."""
+    events = part.get("spurious")
+    return [("Spurious signal", f"{number(events, '.3g')} events, a nuisance of the fit")] if known(events) else []
 
 
 def figure(

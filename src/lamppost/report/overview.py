@@ -13,9 +13,10 @@ def overview(hunt: Hunt) -> str:
     """The p-values of all windows, the inclusive fit and a random score against the mass."""
     curves = [*references(hunt), *_window_curves(hunt)]
     trials = hunt.trials(hunt.best) if hunt.best else None
+    windows = "what all windows are worth together" if hunt.combined else "the number of windows"
     caption = "One curve for every window, each with its own selection. " + (
         f"Dashed: the local p-values that are 1 to 5σ global, for {trials:.3g} independent looks (toys inside the best "
-        "window, and the number of windows). Dotted: 1 to 5σ local."
+        f"window, and {windows}). Dotted: 1 to 5σ local."
         if trials
         else "Dotted: 1 to 5σ local. Lines of global significance need a global p-value, and are left out."
     )

@@ -7,10 +7,10 @@ from typing import Any
 
 from lamppost.report import plots
 from lamppost.report.anomalous import EventsOf, anomalous_section
-from lamppost.report.book import Hunt, facts, figure, span
+from lamppost.report.book import Hunt, facts, false_signal, figure, span
 from lamppost.report.drawing import Draw
 from lamppost.report.overview import overview, references, summary
-from lamppost.report.text import count, escape, number, plus_minus, probability, table
+from lamppost.report.text import count, escape, known, number, plus_minus, probability, table
 from lamppost.report.verdict import key_numbers, verdict, warnings
 from lamppost.report.windows import window_section
 
@@ -102,10 +102,16 @@ def _numbers(hunt: Hunt) -> str:
             ("Local p, global p", f"{probability(inclusive.get('p_local'))}, {probability(inclusive.get('p_global'))}"),
             ("Best mass", number(inclusive.get("best_mass"), ".5g")),
             ("Fitted signal", plus_minus(inclusive.get("signal"), inclusive.get("signal_error"))),
+            *false_signal(inclusive),
             ("Random score: local Z", f"{number(control.get('z_local'))} at {number(control.get('best_mass'), '.5g')}"),
             ("Random score: global p", probability(control.get("p_global"))),
         ]
     )
+
+
+def _in_full(result: Mapping[str, Any]) -> list[tuple[str, str]]:
+    p = result.get("p_global_bonferroni")
+    return [("If every window counts in full", f"p = {probability(p)}")] if known(p) else []
 
 
 def _provenance(hunt: Hunt, config: str | None) -> str:
@@ -116,6 +122,7 @@ def _provenance(hunt: Hunt, config: str | None) -> str:
             ("SHA-256", escape(data.get("sha256"))),
             ("Seed", escape(result.get("seed"))),
             ("Global p-value", escape(result.get("p_global_method"))),
+            *_in_full(result),
             ("Versions", escape(", ".join(f"{n} {v}" for n, v in (result.get("versions") or {}).items()) or None)),
         ]
     )

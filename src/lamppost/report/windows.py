@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from lamppost.report import plots
-from lamppost.report.book import Hunt, Part, chosen, facts, figure, span
+from lamppost.report.book import Hunt, Part, chosen, facts, false_signal, figure, span
 from lamppost.report.canvas import array, unit_area
 from lamppost.report.text import count, escape, known, number, percent, plus_minus, probability, table
 
@@ -52,8 +52,9 @@ def _numbers(hunt: Hunt, window: Part) -> str:
             ("Events inside", count(window.get("n_sr"))),
             ("Kept, expected", f"{count(window.get('n_selected'))}, {expected}"),
             ("Fitted signal", plus_minus(window.get("signal"), window.get("signal_error"))),
+            *false_signal(window),
             ("p local, in the window", f"{probability(window.get('p_local'))}, {probability(window.get('p_window'))}"),
-            ("Background fit", f"{escape(fit.get('function'))}: χ² / ndf = {quality}"),
+            ("Background fit", f"{escape(fit.get('function'))}: χ² / ndf = {quality}{_tried(fit)}"),
             (
                 "Sculpting",
                 f"p = {probability(window.get('sculpting_p'))} if the cut kept one fraction everywhere",
@@ -61,6 +62,12 @@ def _numbers(hunt: Hunt, window: Part) -> str:
             ("Mass from features", f"R² = {number(window.get('mass_r2'), '.3f')}, out of fold"),
         ]
     )
+
+
+def _tried(fit: Part) -> str:
+    """The families among which this one was chosen, if there was a choice."""
+    told = [f"{escape(one.get('function'))} {number(one.get('aic'), '.1f')}" for one in fit.get("tried") or ()]
+    return f"; AIC of those tried: {', '.join(told)}" if told else ""
 
 
 def _spectrum(hunt: Hunt, key: str, window: Part, entry: Part, *, fit: Part | None) -> str:

@@ -1,5 +1,6 @@
 """From the artefacts of a hunt to its result: the claim, its checks, its scores."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import numpy as np
 from lamppost import __version__
 from lamppost.config import Search
 from lamppost.run.artefacts import Store, not_written, provenance
+from lamppost.run.combined import rank
 from lamppost.run.plan import Looked, Plan
 from lamppost.run.samples import load
 from lamppost.run.tasks import merged_scores
@@ -28,6 +30,7 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
     controls = [store.read_json(looked.measured) for looked in plan.controls]
     inclusive = store.read_json(plan.inclusive)
     validation = [row for looked in plan.validations for row in store.read_json(looked.measured)["rows"]]
+    combined, control = (None if key is None else store.read_json(key) for key in plan.combined)
     paths = search.data.path
     result: dict[str, Any] = {
         "schema": 1,
@@ -45,12 +48,13 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "windows": rows,
         "validation": validation,
         "inclusive": inclusive["row"],
-        "control": _global([found["row"] for found in controls]),
-        **claim_of(rows),
+        "control": _global([found["row"] for found in controls], control),
+        **claim_of(rows, combined),
         "warnings": [
             *warnings(rows, validation, about["n_dropped"], inclusive["row"]),
             *_cut_sidebands(search, plan),
             *_tied(search, about["tied"]),
+            *_refused({"the windows": combined, "the windows of the random score": control}),
         ],
         "versions": provenance(),
     }
@@ -61,6 +65,8 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "inclusive": inclusive["details"],
         "control": _joined_scan([found["details"] for found in controls]),
     }
+    if combined is not None and "refused" not in combined:
+        details["combined"] = {name: combined[name] for name in ("correlation", "errors")}
     return result, details
 
 
@@ -74,26 +80,45 @@ def row_of(looked: Looked, store: Store) -> dict[str, Any]:
     return {**row, **about, "claim": not found.refused}
 
 
-def _global(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """p_global = min(1, number of windows x smallest window p): valid for any correlation between the windows."""
-    best = min(range(len(rows)), key=lambda i: (rows[i]["p_window"], -rows[i]["z_local"]))
+def _global(rows: list[dict[str, Any]], combined: dict[str, Any] | None = None) -> dict[str, Any]:
+    """p_global = min(1, number of windows x smallest window p): valid for any correlation between the windows.
+
+    If they were `combined`, p_global is what that says, and the product stands beside it.
+    """
+    best = min(range(len(rows)), key=lambda i: rank(rows[i]))
     p = min(1.0, len(rows) * rows[best]["p_window"])
-    return {
+    found = {
         "p_global": p,
         "z_global": max(z_from_p(p), 0.0),
         "p_global_method": "windows x smallest window p",
         "best_window": best,
         **{name: rows[best][name] for name in ("p_window", "p_local", "z_local", "best_mass")},
     }
+    if combined is None:
+        return found
+    found |= {"p_global_error": None, "p_global_bonferroni": p, "effective_windows": None}
+    if "refused" in combined:
+        return found
+    worth = f"what {len(rows)} windows that share events are worth, by a bootstrap of their correlations"
+    return found | {
+        "p_global": combined["p_global"],
+        "z_global": max(z_from_p(combined["p_global"]), 0.0),
+        "p_global_error": combined["p_global_error"],
+        "p_global_method": f"{combined['effective']:.3g} x smallest window p: {worth}",
+        "effective_windows": combined["effective"],
+    }
 
 
-def claim_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
+_CLAIM = ("p_global", "z_global", "p_global_error", "p_global_bonferroni", "effective_windows", "p_global_method")
+
+
+def claim_of(rows: list[dict[str, Any]], combined: dict[str, Any] | None = None) -> dict[str, Any]:
     """The global p-value over these windows; none if the features determine m in one of them."""
-    found = _global(rows)
-    claim = {name: found[name] for name in ("p_global", "z_global", "p_global_method", "best_window")}
+    found = _global(rows, combined)
+    claim = {name: found[name] for name in (*_CLAIM, "best_window") if name in found}
     if not all(row["claim"] for row in rows):
         reason = "refused: the features determine m, a selection on them is a selection on m"
-        claim |= {"p_global": None, "z_global": None, "p_global_method": reason}
+        claim |= {name: None for name in _CLAIM if name in found} | {"p_global_method": reason}
     return claim
 
 
@@ -140,6 +165,14 @@ def _tied(search: Search, tied: list[str]) -> list[str]:
     if not tied or not any(search.decorrelated(method) for method in search.methods.values()):
         return []
     return [f"features that take few values are decorrelated from m approximately only: {', '.join(tied)}"]
+
+
+def _refused(combined: Mapping[str, dict[str, Any] | None]) -> list[str]:
+    return [
+        f"the correlations of {what} are not known, every window counts in full: {found['refused']}"
+        for what, found in combined.items()
+        if found is not None and "refused" in found
+    ]
 
 
 def _name(row: dict[str, Any]) -> str:

@@ -10,9 +10,10 @@ from lamppost.core import Events, Window
 from lamppost.run.artefacts import Store
 from lamppost.run.details import curves, features, flatness, score_distribution, top_events
 from lamppost.run.samples import load
+from lamppost.run.spectra import fit_row, needed_order, scan_spectra
 from lamppost.run.tasks import merged_scores
 from lamppost.search import Flatness, kept_fraction_flatness, seed_of
-from lamppost.stats import ScanResult, Spectrum, fit_background, joint_scan, mass_grid
+from lamppost.stats import Spectrum
 
 __all__ = ["measure_inclusive", "measure_window", "validate_window"]
 
@@ -39,16 +40,10 @@ def measure_window(
     edges = fit.edges
     spectra = [Spectrum.from_masses(everything.m[k], edges, everything.w[k]) for k in kept]
     region = (window.lo, window.hi)
-    joint = joint_scan(
-        spectra,
-        background=fit.function,
-        signal=fit.signal,
-        n_parameters=fit.n_parameters,
-        at_least=inclusive_order(everything, fit) if fit.n_parameters is None else None,
-        window=region,
-        toys=fit.toys,
-        seed=seed_of(seed, "toys", name, window.lo, window.hi, window.reach),
-    )
+    whole = Spectrum.from_masses(everything.m, edges, everything.w)
+    stream = seed_of(seed, "toys", name, window.lo, window.hi, window.reach)
+    at_least = needed_order(whole, fit)
+    joint, spurious = scan_spectra(spectra, whole, fit, region, stream, at_least=at_least, masked=region)
     flat = [sculpting(everything, k, window, across=False) for k in kept]
     best, efficiency = joint.results[joint.best], efficiencies[joint.best]
     expected, error = best.background.expected_in(*region)
@@ -63,7 +58,7 @@ def measure_window(
         "n_expected": expected,
         "n_expected_error": error,
         "sculpting_p": flat[joint.best].p_value,
-        **fit_row(best),
+        **fit_row(best, spurious[joint.best]),
         "p_window": joint.p_global,
         "z_window": max(joint.z_global or 0.0, 0.0),
         "p_window_method": joint.p_global_method,
@@ -94,7 +89,8 @@ def measure_window(
         "features": features(everything, window, kept[joint.best]),
         "top_events": top_events(everything, stored.index, scores, window),
     }
-    store.write_json(key, {"row": {**row, "efficiencies": scanned}, "details": details})
+    searched = {"background": best.background.family.model_dump(mode="json"), "p_window_error": joint.p_global_error}
+    store.write_json(key, {"row": {**row, "efficiencies": scanned}, "details": details, "searched": searched})
 
 
 def measure_inclusive(
@@ -109,35 +105,19 @@ def measure_inclusive(
     """The same fit to all events, nothing selected: what a search without a score would see over all windows."""
     everything = load(store, events).events
     spectrum = Spectrum.from_masses(everything.m, fit.edges, everything.w)
-    joint = joint_scan(
-        [spectrum],
-        background=fit.function,
-        signal=fit.signal,
-        n_parameters=fit.n_parameters,
-        # nothing is masked where the order is chosen: without all windows at once no order could be told from another
-        masses=mass_grid(spectrum, fit.signal, region),
-        toys=fit.toys,
-        seed=seed_of(seed, "toys", "inclusive", *region),
-    )
+    # nothing is masked where the order is chosen: without all windows at once no order could be told from another
+    stream = seed_of(seed, "toys", "inclusive", *region)
+    joint, spurious = scan_spectra([spectrum], spectrum, fit, region, stream)
     best = joint.results[0]
     row = {
         "lo": region[0],
         "hi": region[1],
-        **fit_row(best),
+        **fit_row(best, spurious[0]),
         "p_global": joint.p_global,
         "z_global": max(joint.z_global or 0.0, 0.0),
         "p_global_method": joint.p_global_method,
     }
     store.write_json(key, {"row": row, "details": curves(best, fit.edges, fit.signal)})
-
-
-def inclusive_order(events: Events, fit: Fit) -> int:
-    """The number of parameters that the spectrum of all events needs, by F-test.
-
-    The kept events have the same shape, but a hundred times fewer of them cannot tell: an F-test on them alone picks
-    too stiff a function, and what it cannot follow looks like a signal.
-    """
-    return fit_background(Spectrum.from_masses(events.m, fit.edges, events.w), fit.function).n_parameters
 
 
 def validate_window(
@@ -177,23 +157,3 @@ def number(total: Any) -> float | int:
     """A sum of weights; a whole number where it is one."""
     value = float(total)
     return int(value) if value.is_integer() else value
-
-
-def fit_row(found: ScanResult) -> dict[str, Any]:
-    """The numbers of a scan that every row of the result holds."""
-    fit = found.background
-    return {
-        "p_local": found.p_local,
-        "z_local": found.z_local,
-        "best_mass": found.best_mass,
-        "signal": found.signal,
-        "signal_error": found.signal_error,
-        "fit": {
-            "function": fit.function,
-            "n_parameters": fit.n_parameters,
-            "chi2": fit.chi2,
-            "ndf": fit.ndf,
-            "p_value": fit.p_value,
-            "converged": bool(fit.converged),
-        },
-    }

@@ -1,11 +1,12 @@
 """The plan of a hunt: which tasks there are."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lamppost.config import Search
 from lamppost.core import Method, Window
+from lamppost.run.combined import combine_searches
 from lamppost.run.fits import apart, keys_of
 from lamppost.run.graph import Task
 from lamppost.run.measure import measure_inclusive, measure_window, validate_window
@@ -37,7 +38,7 @@ class Looked:
 
 @dataclass(frozen=True)
 class Plan:
-    """All tasks of a hunt, and which artefacts hold what."""
+    """All tasks of a hunt, and which artefacts hold what; `combined`: claims, and controls, if they are combined."""
 
     tasks: tuple[Task, ...]
     sha256: str
@@ -46,6 +47,7 @@ class Plan:
     validations: tuple[Looked, ...]
     controls: tuple[Looked, ...]
     inclusive: str
+    combined: tuple[str | None, str | None]
 
 
 def plan(search: Search) -> Plan:
@@ -58,6 +60,7 @@ def plan(search: Search) -> Plan:
     validated = [hunt.look(w, name, method, claim=False) for name, method in named for w in search.validation_windows()]
     controls = [hunt.look(w, CONTROL, Method.parse("random")) for w in search.claim_windows()]
     inclusive = hunt.inclusive()
+    combined = hunt.combine("windows", looked), hunt.combine(f"{CONTROL}: windows", controls)
     return Plan(
         tuple(planned.tasks.values()),
         sha256,
@@ -66,6 +69,7 @@ def plan(search: Search) -> Plan:
         tuple(validated),
         tuple(controls),
         inclusive,
+        combined,
     )
 
 
@@ -105,7 +109,7 @@ class Hunt:
             "name": name,
         }
         if claim:
-            arguments |= {"fit": self.search.fit, "seed": self.search.seed}
+            arguments |= {"fit": self.search.fit.single, "seed": self.search.seed}
             measured = self._add("claim", f"{name}: fit and toys, window {window}", measure_window, arguments, parts)
         else:
             measured = self._add("validate", f"{name}: validation, window {window}", validate_window, arguments, parts)
@@ -118,15 +122,28 @@ class Hunt:
         arguments = {
             "events": self.samples.data,
             "region": region,
-            "fit": self.search.fit,
+            "fit": self.search.fit.single,
             "seed": self.search.seed,
         }
         return self._add("claim", "inclusive fit and toys", measure_inclusive, arguments, (self.samples.data,))
 
+    def combine(self, what: str, looked: Sequence[Looked]) -> str | None:
+        """The global p-value of several windows and methods from their correlations; None if it is not asked for."""
+        if self.search.fit.combine == "bonferroni" or len(looked) < 2:
+            return None
+        arguments = {
+            "events": self.samples.data,
+            "searches": tuple((one.measured, one.parts) for one in looked),
+            "fit": self.search.fit.single,
+            "seed": self.search.seed,
+        }
+        needs = (self.samples.data, *(key for one in looked for key in (one.measured, *one.parts)))
+        return self._add("combine", f"{what} together", combine_searches, arguments, tuple(dict.fromkeys(needs)))
+
     def _add(
         self, stage: str, label: str, function: TaskFunction, arguments: Mapping[str, Any], needs: tuple[str, ...]
     ) -> str:
-        lenient = self.lenient and stage in ("fit", "train", "claim")
+        lenient = self.lenient and stage in ("fit", "train", "claim", "combine")
         where: dict[str, Any] = {"needs": needs, "after": (self.checked,), "lenient": lenient}
         return self.planned.add(stage, f"{self.where}{label}", function, arguments, **where)
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Literal, Self
 
 import numpy as np
 
 from lamppost.config import Fit
 from lamppost.core import Array, Events, Rng, View, Window
 from lamppost.errors import FitError
-from lamppost.stats import Background, Spectrum, fit_background
+from lamppost.stats import Background, Spectrum, choose
 
 __all__ = ["MassModel", "SmoothMass", "blind_view"]
 
@@ -19,11 +19,11 @@ _NODES = 2049
 
 @dataclass(frozen=True)
 class MassModel:
-    """What is fitted to the mass spectrum: a family in bins `edges`; `n_parameters` None: by F-test."""
+    """What is fitted to the mass spectrum in bins `edges`: one of these families; `n_parameters` None: by F-test."""
 
     edges: tuple[float, ...]
-    function: Background
-    n_parameters: int | None = None
+    function: tuple[Background, ...]
+    n_parameters: int | Literal["aic"] | None = None
 
     @classmethod
     def of(cls, fit: Fit) -> Self:
@@ -48,12 +48,13 @@ class SmoothMass:
     def _quantiles(self) -> tuple[Array, Array]:
         masked = (self.window.lo, self.window.hi)
         spectrum = Spectrum.from_masses(self.m, np.asarray(self.model.edges), self.w)
-        fit = fit_background(spectrum, self.model.function, self.model.n_parameters, masked)
-        if not fit.converged:
-            msg = f"the smooth model of the masses beside window {self.window}, {fit.function}, did not converge"
-            raise FitError(msg)
+        try:
+            chosen = choose(spectrum, self.model.function, n_parameters=self.model.n_parameters, masked=masked)
+        except FitError as error:
+            msg = f"the smooth model of the masses beside window {self.window}: {error}"
+            raise FitError(msg) from None
         nodes = np.linspace(*masked, _NODES)
-        density = fit.density(nodes)
+        density = chosen.background.density(nodes)
         sums = np.append(0.0, np.cumsum(0.5 * (density[1:] + density[:-1])))
         return sums / sums[-1], nodes
 

@@ -26,13 +26,17 @@ __all__ = ["run_reach"]
 
 @dataclass(frozen=True)
 class Plan:
-    """All tasks there may be; `drawn` by (events, draw), what hunts end with by (method, events, draw)."""
+    """All tasks there may be; `drawn` by (events, draw), what hunts end with by (method, events, draw).
+
+    `combined` is what makes one claim of the windows of a hunt, if they are combined.
+    """
 
     tasks: Mapping[str, Task]
     sha256: str
     samples: Samples
     drawn: Mapping[tuple[int, int], str]
     looked: Mapping[tuple[str, int, int], tuple[Looked, ...]]
+    combined: Mapping[tuple[str, int, int], str | None]
 
     @property
     def names(self) -> list[str]:
@@ -43,10 +47,15 @@ class Plan:
         """The hunts by a method for a number of events, draw by draw."""
         return [looks for (n, k, _), looks in self.looked.items() if (n, k) == (name, events)]
 
+    def together(self, name: str, events: int) -> list[str | None]:
+        """What combines the windows of these hunts, draw by draw."""
+        return [self.combined.get(key) for key in self.looked if key[:2] == (name, events)]
+
     def trainings(self, names: Sequence[str], numbers: Sequence[int]) -> set[str]:
         """What these methods have to fit and to measure for these numbers of events."""
         looks = [one for name in names for n in numbers for hunt in self.hunts(name, n) for one in hunt]
-        return {key for one in looks for key in (*one.fits, *one.parts, one.measured)}
+        together = {key for name in names for n in numbers for key in self.together(name, n) if key is not None}
+        return {key for one in looks for key in (*one.fits, *one.parts, one.measured)} | together
 
     def towards(self, ends: Collection[str]) -> list[Task]:
         """The tasks that make these artefacts, in the order of the plan."""
@@ -69,6 +78,7 @@ def plan(comparison: Comparison) -> Plan:
     windows = "reach.windows" if settings.windows else "scan.windows"
     drawn: dict[tuple[int, int], str] = {}
     looked: dict[tuple[str, int, int], tuple[Looked, ...]] = {}
+    combined: dict[tuple[str, int, int], str | None] = {}
     for events in settings.events:
         for number in range(settings.draws):
             where = f"{events} events, draw {number}: "
@@ -80,8 +90,10 @@ def plan(comparison: Comparison) -> Plan:
             drawn[events, number] = key
             looked[INCLUSIVE, events, number] = (Looked(comparison.window, INCLUSIVE, (), hunt.inclusive(), None),)
             for name, method in search.methods.items():
-                looked[name, events, number] = tuple(hunt.look(window, name, method) for window in hunt.claims)
-    return Plan(planned.tasks, sha256, samples, drawn, looked)
+                looks = tuple(hunt.look(window, name, method) for window in hunt.claims)
+                looked[name, events, number] = looks
+                combined[name, events, number] = hunt.combine(name, looks)
+    return Plan(planned.tasks, sha256, samples, drawn, looked, combined)
 
 
 def run_reach(comparison: Comparison, out: Path, **how: Unpack[How]) -> Json:
@@ -108,9 +120,11 @@ def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, 
     settings, active = comparison.reach, planned.names
     for events in settings.events:
         looks = [one for name in active for hunt in planned.hunts(name, events) for one in hunt]
-        yield planned.towards({key for one in looks for key in (one.measured, one.mass) if key is not None})
+        ends = {key for one in looks for key in (one.measured, one.mass) if key is not None}
+        yield planned.towards(ends | {key for name in active for key in planned.together(name, events) if key})
         for name in active:
-            found[name].append(outcome_of(work.store, name, events, planned.hunts(name, events)))
+            hunts, together = planned.hunts(name, events), planned.together(name, events)
+            found[name].append(outcome_of(work.store, name, events, hunts, together))
         _check_some_fit([found[name][-1] for name in active])
         for name in [name for name in active if _unseen(found[name], settings.z)]:
             active.remove(name)

@@ -40,7 +40,8 @@ class Outcome:
     """The hunts by a method for one number of injected events, draw by draw: what they claim, None if nothing.
 
     `keys` are the artefacts they are made of, `sculpted` counts hunts in which the kept fraction was not flat in m,
-    `failed` those in which a fit failed, the first for this `reason`: they claim nothing.
+    `apart` those whose windows count in full since their correlations are not known, `failed` those in which a fit
+    failed, the first for this `reason`: they claim nothing.
     """
 
     events: int
@@ -48,6 +49,7 @@ class Outcome:
     p_global: tuple[float | None, ...]
     z_local: tuple[float | None, ...]
     sculpted: int
+    apart: int
     failed: int
     reason: str | None
     keys: frozenset[str]
@@ -63,20 +65,24 @@ class Outcome:
         return median(self.claimed)
 
 
-def outcome_of(store: Store, name: str, events: int, hunts: Sequence[Sequence[Looked]]) -> Outcome:
-    """What the hunts of a method in all draws came to."""
+def outcome_of(
+    store: Store, name: str, events: int, hunts: Sequence[Sequence[Looked]], together: Sequence[str | None]
+) -> Outcome:
+    """What the hunts of a method in all draws came to; `together`: what combines the windows of each, if anything."""
     claims: list[tuple[float | None, float | None]] = []
     local: list[float | None] = []
-    bent = 0
+    bent = apart = 0
     reasons: list[str] = []
-    for looks in hunts:
+    for looks, combined in zip(hunts, together, strict=True):
         if why := [found["failed"] for look in looks if "failed" in (found := store.read_json(look.measured))]:
             claims.append((None, None))
             local.append(None)
             reasons.append(why[0])
             continue
         rows = [row_of(look, store) for look in looks]
-        claim = rows[0] if name == INCLUSIVE else claim_of(rows)
+        joined = None if combined is None else store.read_json(combined)
+        claim = rows[0] if name == INCLUSIVE else claim_of(rows, joined)
+        apart += joined is not None and "refused" in joined
         claims.append((claim["z_global"], claim["p_global"]))
         local.append(rows[claim.get("best_window", 0)]["z_local"])
         bent += name != INCLUSIVE and any(row["sculpting_p"] < SCULPTED / len(rows) for row in rows)
@@ -84,7 +90,8 @@ def outcome_of(store: Store, name: str, events: int, hunts: Sequence[Sequence[Lo
         key for looks in hunts for look in looks for key in (*look.fits, *look.parts, look.measured, look.mass) if key
     )
     z, p = zip(*claims, strict=True)
-    return Outcome(events, z, p, tuple(local), bent, len(reasons), next(iter(reasons), None), frozenset(keys))
+    made = frozenset(keys) | {key for key in together if key is not None}
+    return Outcome(events, z, p, tuple(local), bent, apart, len(reasons), next(iter(reasons), None), made)
 
 
 def result_of(
@@ -207,4 +214,6 @@ def _warnings(comparison: Comparison, found: Mapping[str, Sequence[Outcome]]) ->
             lines.append(f"{name}: no claim in {refused} of {hunts} hunts, since the features determine m")
         if bent := sum(one.sculpted for one in outcomes):
             lines.append(f"{name}: the kept fraction is not flat in m in {bent} of {hunts} hunts")
+        if apart := sum(one.apart for one in outcomes):
+            lines.append(f"{name}: every window counts in full in {apart} of {hunts} hunts: correlations are not known")
     return lines

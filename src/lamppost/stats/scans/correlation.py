@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,7 +60,7 @@ def bootstrap_correlation(
     w: Array | None = None,
     background: object = "dijet",
     signal: object = "crystal_ball",
-    n_parameters: Order = None,
+    n_parameters: Order | Sequence[Order] = None,
     replicas: int = 400,
     seed: int = 0,
 ) -> Correlation:
@@ -67,9 +68,10 @@ def bootstrap_correlation(
 
     ids (n,) uint64 name the events, m (n,) are their masses, w (n,) weights; kept (s, n) says which a selection keeps,
     and `masses` (s,) at which hypothesis it is judged. Each replica gives every event a Poisson weight that its id
-    decides, the same in all selections, which are filled into the bins of `edges`. Their Z is that of the fitted
-    yield to first order about the background fit of the data: Z = sum_i g_i (n_i - b_i) / sqrt(b_i), g the part of
-    f / sqrt(b) that no change of the background can imitate, of unit length.
+    decides, the same in all selections, which are filled into the bins of `edges`. `background` and `n_parameters` are
+    those of all selections, or lists of s, one for each. Their Z is that of the fitted yield to first order about the
+    background fit of the data: Z = sum_i g_i (n_i - b_i) / sqrt(b_i), g the part of f / sqrt(b) that no change of the
+    background can imitate, of unit length.
 
     For correlations only: replicas fluctuate about the data, not about the background. They assume selections that do
     not change with the events in them; what training again on them would add is not seen.
@@ -84,19 +86,14 @@ def bootstrap_correlation(
     kept = np.atleast_2d(np.asarray(kept, dtype=np.bool_))
     hypotheses = np.atleast_1d(np.asarray(masses, dtype=np.float64))
     check(ids, m, kept, hypotheses, w, replicas)
+    families, orders = of_each("background", background, len(kept)), of_each("n_parameters", n_parameters, len(kept))
     weights = np.ones(len(m)) if w is None else np.asarray(w, dtype=np.float64)
     inside = (m >= edges[0]) & (m <= edges[-1]) & kept.any(axis=0)
     ids, m, weights, kept = ids[inside], m[inside], weights[inside], kept[:, inside]
     shape = parse_signal(signal)
     judges = [
-        judge(
-            Spectrum.from_masses(m[rows], edges, None if w is None else weights[rows]),
-            background,
-            shape,
-            mass,
-            n_parameters,
-        )
-        for rows, mass in zip(kept, hypotheses, strict=True)
+        judge(Spectrum.from_masses(m[rows], edges, None if w is None else weights[rows]), family, shape, mass, order)
+        for rows, family, mass, order in zip(kept, families, hypotheses, orders, strict=True)
     ]
     bins = np.clip(np.searchsorted(edges, m, side="right") - 1, 0, len(edges) - 2)
     places = [np.flatnonzero(rows) for rows in kept]
@@ -110,6 +107,16 @@ def bootstrap_correlation(
     return Correlation(
         matrix, (1.0 - matrix**2) / np.sqrt(replicas - 1.0), hypotheses, np.array(significances(weights)), replicas
     )
+
+
+def of_each(name: str, value: Any, selections: int) -> list[Any]:
+    """What every selection has: the same, or its own of a list."""
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return [value] * selections
+    if len(value) != selections:
+        msg = f"bootstrap: expected one {name} for all selections, or one for each of {selections}, found {len(value)}"
+        raise DataError(msg)
+    return list(value)
 
 
 def judge(
