@@ -15,7 +15,7 @@ from lamppost.config import Fit, load, load_comparison
 from lamppost.errors import FitError
 from lamppost.run import InlineExecutor, run_hunt
 from lamppost.run.compare.reach import run_reach
-from lamppost.run.spectra import needed_order
+from lamppost.run.spectra import needed_orders
 from lamppost.search import seed_of
 from lamppost.stats import Correlation, JointResult, Spectrum, combine, joint_scan, mass_grid, spurious_signal
 from small_comparison import write_comparison
@@ -81,16 +81,16 @@ def test_without_a_wish_a_hunt_is_what_it_was(tmp_path: Path) -> None:
     ("asked", "expected"),
     [
         ({"n_parameters": 4}, None),
-        ({}, 3),
-        ({"n_parameters": "aic"}, 3),
-        ({"function": ["dijet", "ua2"]}, 3),
-        ({"function": ["ua2", "polynomial", "dijet"]}, 4),
+        ({}, (3,)),
+        ({"n_parameters": "aic"}, (3,)),
+        ({"function": ["dijet", "ua2"]}, (3, 2)),
+        ({"function": ["ua2", "polynomial", "dijet"]}, (2, 4, 3)),
     ],
 )
-def test_the_order_that_all_events_need(asked: Json, expected: int | None) -> None:
+def test_the_orders_that_all_events_need(asked: Json, expected: tuple[int, ...] | None) -> None:
     """A power law: three parameters of `dijet`, two of `ua2`; as an exponential of a polynomial more."""
     fit = Fit(range=FIT_RANGE, **asked)
-    assert needed_order(Spectrum.from_masses(events(40_000)["mjj"], fit.edges), fit) == expected
+    assert needed_orders(Spectrum.from_masses(events(40_000)["mjj"], fit.edges), fit) == expected
 
 
 def test_an_order_by_aic(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_several_families(tmp_path: Path) -> None:
     fit = Fit(range=FIT_RANGE)
     for number, (row, window) in enumerate(zip(result["windows"], WINDOWS, strict=True)):
         spectrum = kept_spectrum(tmp_path, "run", number, fit)
-        found = scanned(spectrum, window, fit, background=families, at_least=3)
+        found = scanned(spectrum, window, fit, background=families, at_least=(3, 2))
         assert (row["p_window"], row["z_local"]) == (found.p_global, found.results[0].z_local)
         tried = row["fit"]["tried"]
         assert [one["function"][:-1] for one in tried] == families

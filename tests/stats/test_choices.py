@@ -35,6 +35,18 @@ def test_the_family_with_the_smallest_aic_is_taken() -> None:
     assert by_p.background.p_value == max(fit.p_value for fit in fits)
 
 
+def test_every_family_has_its_own_fewest_parameters() -> None:
+    """A power law, for which three parameters of `dijet` and two of `ua2` are enough."""
+    spectrum = falling(20000)
+    free = {one.function for one in choose(spectrum, ["dijet", "ua2"]).tried}
+    each = {one.function for one in choose(spectrum, ["dijet", "ua2"], at_least=[4, 3]).tried}
+    same = {one.function for one in choose(spectrum, ["dijet", "ua2"], at_least=4).tried}
+    assert free == {"dijet3", "ua22"}
+    assert (each, same) == ({"dijet4", "ua23"}, {"dijet4", "ua24"})
+    with pytest.raises(ConfigError, match="one for each of 2 families, found 1"):
+        choose(spectrum, ["dijet", "ua2"], at_least=[4])
+
+
 def test_the_widest_range_that_fits_is_taken() -> None:
     spectrum, untouched = kinked()
     lower = (2800.0, untouched, float(spectrum.edges[10]))

@@ -10,7 +10,7 @@ from lamppost.core import Events, Window
 from lamppost.run.artefacts import Store
 from lamppost.run.details import curves, features, flatness, score_distribution, top_events
 from lamppost.run.samples import load
-from lamppost.run.spectra import fit_row, needed_order, scan_spectra
+from lamppost.run.spectra import fit_row, needed_orders, scan_spectra
 from lamppost.run.tasks import merged_scores
 from lamppost.search import Flatness, kept_fraction_flatness, seed_of
 from lamppost.stats import Spectrum
@@ -42,7 +42,7 @@ def measure_window(
     region = (window.lo, window.hi)
     whole = Spectrum.from_masses(everything.m, edges, everything.w)
     stream = seed_of(seed, "toys", name, window.lo, window.hi, window.reach)
-    at_least = needed_order(whole, fit)
+    at_least = needed_orders(whole, fit)
     joint, spurious = scan_spectra(spectra, whole, fit, region, stream, at_least=at_least, masked=region)
     flat = [sculpting(everything, k, window, across=False) for k in kept]
     best, efficiency = joint.results[joint.best], efficiencies[joint.best]

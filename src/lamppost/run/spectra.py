@@ -20,7 +20,7 @@ from lamppost.stats import (
     spurious_signal,
 )
 
-__all__ = ["fit_row", "needed_order", "scan_spectra"]
+__all__ = ["fit_row", "needed_orders", "scan_spectra"]
 
 Region = tuple[float, float]
 
@@ -32,7 +32,7 @@ def scan_spectra(
     region: Region,
     seed: np.random.SeedSequence,
     *,
-    at_least: int | None = None,
+    at_least: Sequence[int] | None = None,
     masked: Region | None = None,
 ) -> tuple[JointResult, list[Array | None]]:
     """Scan nested selections of a whole spectrum over the masses (k,) of a region.
@@ -79,16 +79,15 @@ def false_signal(spectrum: Spectrum, chosen: BackgroundFit, whole: Spectrum, fit
     return np.asarray(found.largest * (spectrum.counts.sum() / whole.counts.sum()))
 
 
-def needed_order(whole: Spectrum, fit: Fit) -> int | None:
-    """The number of parameters that the spectrum of all events needs, of several families the most; None if it is set.
+def needed_orders(whole: Spectrum, fit: Fit) -> tuple[int, ...] | None:
+    """The number of parameters that each family needs for the spectrum of all events; None if it is set.
 
     The kept events have the same shape, but a hundred times fewer of them cannot tell: a choice of the order by them
     alone takes too stiff a function, and what it cannot follow looks like a signal.
     """
     if isinstance(fit.n_parameters, int):
         return None
-    fits = [fit_background(whole, family, fit.n_parameters) for family in fit.function]
-    return max(one.n_parameters for one in [one for one in fits if one.converged] or fits)
+    return tuple(fit_background(whole, family, fit.n_parameters).n_parameters for family in fit.function)
 
 
 def fit_row(found: ScanResult, spurious: Array | None) -> dict[str, Any]:

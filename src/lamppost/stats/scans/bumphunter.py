@@ -13,7 +13,7 @@ from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats.convert import z_from_log_p
 from lamppost.stats.fits.fit import BackgroundFit, Order
-from lamppost.stats.scans.choices import Criterion, plan
+from lamppost.stats.scans.choices import AtLeast, Criterion, plan
 from lamppost.stats.scans.procedure import Procedure, procedure
 from lamppost.stats.shapes.signals import Gaussian
 from lamppost.stats.spectrum import Spectrum
@@ -86,7 +86,7 @@ def bump_hunter(
     *,
     background: object = "dijet",
     n_parameters: Order = None,
-    at_least: int | None = None,
+    at_least: AtLeast = None,
     criterion: Criterion = "aic",
     lower_edges: Sequence[float] = (),
     expected: Array | None = None,

@@ -14,9 +14,11 @@ from lamppost.stats.shapes.background import background as parse_background
 from lamppost.stats.shapes.signals import Gaussian
 from lamppost.stats.spectrum import Spectrum
 
-__all__ = ["Choice", "Criterion", "Plan", "choose"]
+__all__ = ["AtLeast", "Choice", "Criterion", "Plan", "choose"]
 
 Criterion = Literal["aic", "p_value"]
+AtLeast = int | Sequence[int | None] | None
+"""The fewest parameters of every family, or of each."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +36,7 @@ class Plan:
 
     families: tuple[Background, ...]
     n_parameters: Order
-    at_least: int | None
+    at_least: tuple[int | None, ...]
     criterion: Criterion
     lower_edges: tuple[float, ...]
 
@@ -51,14 +53,15 @@ class Plan:
 
 
 def plan(
-    background: object, n_parameters: Order, at_least: int | None, criterion: Criterion, lower_edges: Sequence[float]
+    background: object, n_parameters: Order, at_least: AtLeast, criterion: Criterion, lower_edges: Sequence[float]
 ) -> Plan:
     """The plan that user input describes.
 
     Raises
     ------
     ConfigError
-        If there is no background, one is not a known kind, or the criterion does not exist.
+        If there is no background, one is not a known kind, the criterion does not exist, or `at_least` is a list of
+        another length.
     """
     several = isinstance(background, Sequence) and not isinstance(background, str)
     families = tuple(parse_background(value) for value in (list(background) if several else [background]))  # type: ignore[call-overload]
@@ -68,7 +71,11 @@ def plan(
     if criterion not in ("aic", "p_value"):
         msg = f"criterion: expected 'aic' or 'p_value', found {criterion!r}"
         raise ConfigError(msg)
-    return Plan(families, n_parameters, at_least, criterion, tuple(float(edge) for edge in lower_edges))
+    fewest = tuple(at_least) if isinstance(at_least, Sequence) else (at_least,) * len(families)
+    if len(fewest) != len(families):
+        msg = f"at_least: expected a number, or one for each of {len(families)} families, found {len(fewest)}"
+        raise ConfigError(msg)
+    return Plan(families, n_parameters, fewest, criterion, tuple(float(edge) for edge in lower_edges))
 
 
 def choose(
@@ -76,7 +83,7 @@ def choose(
     background: object = ("dijet", "diphoton", "ua2"),
     *,
     n_parameters: Order = None,
-    at_least: int | None = None,
+    at_least: AtLeast = None,
     criterion: Criterion = "aic",
     lower_edges: Sequence[float] = (),
     masked: tuple[float, float] | None = None,

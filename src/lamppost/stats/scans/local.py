@@ -11,7 +11,7 @@ from lamppost.core import Array
 from lamppost.errors import ConfigError
 from lamppost.stats.convert import p_from_z
 from lamppost.stats.fits.fit import Order
-from lamppost.stats.scans.choices import Criterion, plan
+from lamppost.stats.scans.choices import AtLeast, Criterion, plan
 from lamppost.stats.scans.procedure import Procedure, procedure
 from lamppost.stats.scans.search import Search
 from lamppost.stats.shapes.signals import Signal
@@ -60,7 +60,7 @@ def local_significance(
     background: object = "dijet",
     signal: object = "crystal_ball",
     n_parameters: Order = None,
-    at_least: int | None = None,
+    at_least: AtLeast = None,
     criterion: Criterion = "aic",
     lower_edges: Sequence[float] = (),
     spurious: float | None = None,

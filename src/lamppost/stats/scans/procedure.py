@@ -159,9 +159,9 @@ def procedure(
         widths = None if spurious is None else spurious[kept]
         bins, ratio = unmasked(part, window), spectrum.scale[first:] / part.scale
         group = []
-        for family in plan.families:
+        for family, at_least in zip(plan.families, plan.at_least, strict=True):
             try:
-                ready = prepare(part, family, shape, masses[kept], bins, plan.n_parameters, plan.at_least, widths)
+                ready = prepare(part, family, shape, masses[kept], bins, plan.n_parameters, at_least, widths)
             except NotConverged as error:
                 if len(plan.families) == 1:
                     raise

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats.fits.fit import Order
-from lamppost.stats.scans.choices import Criterion, plan
+from lamppost.stats.scans.choices import AtLeast, Criterion, plan
 from lamppost.stats.scans.procedure import procedure
 from lamppost.stats.scans.result import JointResult, ScanResult
 from lamppost.stats.shapes.signals import Signal
@@ -29,7 +29,7 @@ def scan(
     background: object = "dijet",
     signal: object = "crystal_ball",
     n_parameters: Order = None,
-    at_least: int | None = None,
+    at_least: AtLeast = None,
     criterion: Criterion = "aic",
     lower_edges: Sequence[float] = (),
     masses: Array | None = None,
@@ -44,10 +44,10 @@ def scan(
     those inside it, and the background is chosen with the window masked. `background` and `signal` are kind names,
     tables or specs; `masses` (k,) defaults to steps of a sixth of the resolution (`mass_grid`). The order is
     `n_parameters`, or for "aic" that of the smallest deviance + 2 parameters; by default the F-test raises it from
-    `at_least` parameters. Of a list of backgrounds the best by `criterion` is taken, and with `lower_edges` the widest
-    range that it fits: see `choose`. `spurious`, a number or an array (k,) in the weights of the spectrum, is the
-    standard deviation of a false signal that the background may hold at each mass (`spurious_signal`): q0 then compares
-    with the best background that has one.
+    `at_least` parameters, a number or one for each background. Of a list of backgrounds the best by `criterion` is
+    taken, and with `lower_edges` the widest range that it fits: see `choose`. `spurious`, a number or an array (k,) in
+    the weights of the spectrum, is the standard deviation of a false signal that the background may hold at each mass
+    (`spurious_signal`): q0 then compares with the best background that has one.
 
     The global p-value is the chance of a larger z anywhere in the scan, from at most `toys` toys of the fitted
     background; each repeats every choice, the background fit and all signal fits, and draws the measurement of the
@@ -86,7 +86,7 @@ def joint_scan(
     background: object = "dijet",
     signal: object = "crystal_ball",
     n_parameters: Order = None,
-    at_least: int | None = None,
+    at_least: AtLeast = None,
     criterion: Criterion = "aic",
     lower_edges: Sequence[float] = (),
     masses: Array | None = None,

@@ -11,7 +11,7 @@ from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats.convert import log_p_from_z
 from lamppost.stats.fits.fit import Order
-from lamppost.stats.scans.choices import Criterion, plan
+from lamppost.stats.scans.choices import AtLeast, Criterion, plan
 from lamppost.stats.scans.procedure import Procedure, procedure
 from lamppost.stats.scans.scan import inside, mass_grid, spurious_widths
 from lamppost.stats.shapes.signals import signal as parse_signal
@@ -82,7 +82,7 @@ def upcrossings(
     background: object = "dijet",
     signal: object = "crystal_ball",
     n_parameters: Order = None,
-    at_least: int | None = None,
+    at_least: AtLeast = None,
     criterion: Criterion = "aic",
     lower_edges: Sequence[float] = (),
     masses: Array | None = None,
