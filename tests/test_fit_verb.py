@@ -184,3 +184,13 @@ def test_impacts_need_masses(table: Path, capsys: pytest.CaptureFixture[str]) ->
     code, out, err = run(capsys, table, "--impacts")
     assert (code, out) == (2, "")
     assert "--limits" in err
+
+
+def test_all_orders_may_be_profiled(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--resolution", SIGMA, "--toys", 100, "--json", "--function", "dijet", "ua2", "--criterion", "envelope")
+    found = json.loads(run(capsys, table, *options)[1])
+    assert found["z_local"] > 3.0
+    assert found["goodness"]["pearson"]["value"] == pytest.approx(found["chi2"])
+    for refused in (("--spurious", "polynomial"), ("--bump-hunter",)):
+        code, out, err = run(capsys, table, *options, *refused)
+        assert (code, out, len(err.splitlines())) == (2, "", 1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import lamppost
 from lamppost.cli import main
 from lamppost.config import Fit, load, load_comparison
-from lamppost.errors import FitError
+from lamppost.errors import ConfigError, FitError
 from lamppost.run import InlineExecutor, run_hunt
 from lamppost.run.compare.reach import run_reach
 from lamppost.run.spectra import needed_orders
@@ -297,3 +297,14 @@ def test_bad_values_are_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[st
     assert (stdout, stderr.count("\n")) == ("", 1)
     assert expected in stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_all_orders_may_be_profiled(tmp_path: Path) -> None:
+    result = hunted(tmp_path, "run", fit={"n_parameters": None, "criterion": "envelope"})
+    for number, (row, window) in enumerate(zip(result["windows"], WINDOWS, strict=True)):
+        fit = Fit(range=FIT_RANGE)
+        found = scanned(kept_spectrum(tmp_path, "run", number, fit), window, fit, criterion="envelope", at_least=(3,))
+        assert (row["p_window"], row["z_local"]) == (found.p_global, found.results[0].z_local)
+        assert len(row["fit"]["tried"]) == 3  # orders 3 to 5
+    with pytest.raises(ConfigError, match="no spurious signal"):
+        hunted(tmp_path, "refused", fit={"criterion": "envelope", "spurious": ["ua2"]})

@@ -118,7 +118,7 @@ def test_impossible_choices_are_refused() -> None:
         choose(spectrum, lower_edges=(2900.0,))
     with pytest.raises(ConfigError, match="expected at least one family"):
         choose(spectrum, [])
-    with pytest.raises(ConfigError, match="expected 'aic' or 'p_value', found 'bic'"):
+    with pytest.raises(ConfigError, match="expected 'aic', 'p_value' or 'envelope', found 'bic'"):
         choose(spectrum, criterion="bic")  # type: ignore[arg-type]
     with pytest.raises(FitError, match="no mass hypothesis lies two sigma above"):
         scan(spectrum, lower_edges=(float(spectrum.edges[20]),), masses=[3000.0], toys=0)

@@ -1,16 +1,17 @@
 """Global p-values by up-crossings: against toys, against the reference, with honest errors."""
 
-from importlib import import_module
 from math import exp, sqrt
 from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from smooth_spectra import falling, published
 
 from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats import Gaussian, Spectrum, p_from_z, scan
+from lamppost.stats.scans.procedure import Procedure
 from lamppost.stats.scans.upcrossings import LEVELS, Upcrossings, count_upcrossings, upcrossings
 
 NARROW = {"kind": "gaussian", "resolution": 0.03}
@@ -100,13 +101,12 @@ def test_toys_agree_where_they_reach() -> None:
 
 
 def test_failed_toys_are_upcrossings(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(ready: object, masses: Array, counts: Array, rng: np.random.Generator) -> Array:
-        curves = np.zeros((len(counts), len(masses)))
+    def broken(ready: Procedure, counts: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.bool_]]:
+        curves = np.zeros((len(counts), len(ready.masses)))
         curves[:10] = np.inf
-        return curves
+        return curves, np.zeros(len(counts), dtype=np.bool_)
 
-    module = import_module("lamppost.stats.scans.upcrossings")  # the package holds the function of that name
-    monkeypatch.setattr(module, "toy_curves", broken)
+    monkeypatch.setattr(Procedure, "curves", broken)
     found = upcrossings(falling(1000), signal=NARROW, n_parameters=3, toys=100)
     assert found.n_failed == 10
     np.testing.assert_array_equal(found.counts, 10)

@@ -14,6 +14,7 @@ from lamppost.stats import (
     Background,
     BackgroundFit,
     BumpHunterResult,
+    Criterion,
     ImpactTable,
     Limit,
     LocalSignificance,
@@ -42,6 +43,7 @@ class SpectrumFit(Spec):
         default_factory=lambda: Signal.parse("crystal_ball"), description="shape and detector resolution"
     )
     n_parameters: PositiveInt | Literal["aic"] | None = Field(None, description="by default found by F-test")
+    criterion: Criterion = Field("aic", description="how a family is chosen, or `envelope`: all orders are profiled")
     lower_edges: Several[float] = Field((), description="the range begins at the lowest of these that fits")
     systematics: tuple[Source, ...] = Field((), description="uncertainties of the signal, in limits")
     spurious: Several[Family] = Field((), description="families whose spectra `background` may mistake for a signal")
@@ -56,6 +58,9 @@ class SpectrumFit(Spec):
     def _one_range(self) -> "SpectrumFit":
         if self.spurious and self.lower_edges:
             msg = "spurious signals are those of one range: expected no lower_edges beside `spurious`"
+            raise ValueError(msg)
+        if self.spurious and self.criterion == "envelope":
+            msg = "an envelope has no spurious signal: expected the other families in `background`"
             raise ValueError(msg)
         return self
 
@@ -137,7 +142,7 @@ class SpectrumFit(Spec):
     @property
     def _chosen(self) -> dict[str, Any]:
         """How the background is chosen."""
-        return {name: getattr(self, name) for name in ("background", "n_parameters", "lower_edges")}
+        return {name: getattr(self, name) for name in ("background", "n_parameters", "criterion", "lower_edges")}
 
     def _asked(
         self, observed: Spectrum, masses: Sequence[float] | None, window: tuple[float, float] | None
@@ -160,7 +165,9 @@ class SpectrumFit(Spec):
 
         if not self.spurious:
             return None
-        chosen = choose(observed, self.background, n_parameters=self.n_parameters, masked=window)
+        chosen = choose(
+            observed, self.background, n_parameters=self.n_parameters, criterion=self.criterion, masked=window
+        )
         return self._false_signal(observed, chosen.background, masses)
 
     def _false_signal(self, observed: Spectrum, fitted: BackgroundFit, masses: Array) -> Array | None:

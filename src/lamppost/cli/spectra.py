@@ -45,6 +45,11 @@ def _model_options(fit: argparse.ArgumentParser) -> None:
         help="dijet (default), diphoton, ua2, polynomial; several: smallest AIC",
     )
     group.add_argument("--parameters", type=_order, metavar="P", help="a number, or aic; default: by F-test")
+    group.add_argument(
+        "--criterion",
+        choices=("aic", "p_value", "envelope"),
+        help="how a family is chosen; envelope: all orders are profiled",
+    )
     group.add_argument("--sqrt-s", type=float, metavar="E", help="scale of the families that have one; default 13000")
     group.add_argument(
         "--lower-edges", type=float, nargs="+", metavar="LO", help="the range begins at the lowest that fits"
@@ -121,7 +126,8 @@ def _fit(options: argparse.Namespace) -> None:
     window = tuple(options.window) if options.window else None
     found = what.scan(observed, masses=options.masses, window=window, toys=options.toys, seed=options.seed)
     result, family, toys = found.summary(), found.background.family, min(options.toys, 1000)
-    tests = goodness_of_fit(found.spectrum, family, what.n_parameters, window, toys=toys, seed=options.seed)
+    order = found.background.n_parameters if what.criterion == "envelope" else what.n_parameters
+    tests = goodness_of_fit(found.spectrum, family, order, window, toys=toys, seed=options.seed)
     result |= {"goodness": asdict(tests), **_looks(options, what, observed)}
     limits = what.limits(found, options.limits or (), level=options.level, toys=options.limit_toys, seed=options.seed)
     if options.limits:
@@ -166,6 +172,7 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         "sqrt_s": options.sqrt_s,
         "spurious": options.spurious,
         "n_parameters": options.parameters,
+        "criterion": options.criterion,
         "lower_edges": options.lower_edges,
     }
     return table | {name: value for name, value in given.items() if value is not None}

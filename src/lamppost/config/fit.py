@@ -16,7 +16,7 @@ from pydantic import (
 
 from lamppost.core import Array
 from lamppost.spec import Spec, kinds
-from lamppost.stats import Background, Signal, bin_edges
+from lamppost.stats import Background, Criterion, Signal, bin_edges
 
 __all__ = ["Family", "Fit", "Several", "share_scale"]
 
@@ -70,6 +70,9 @@ class Fit(Spec):
     )
     n_parameters: PositiveInt | Literal["aic"] | None = Field(
         None, description='parameters of the family, or `"aic"`; default: by F-test'
+    )
+    criterion: Criterion = Field(
+        "aic", description="how one of several families is chosen, or `envelope`: all their orders are profiled"
     )
     spurious: Several[Family] = Field(
         (), description="families whose spectra `function` may mistake for a signal, a nuisance of every fit"
@@ -125,6 +128,13 @@ class Fit(Spec):
                 lo, hi = self.range
                 msg = f"bins: expected more than 5 rising edges from {lo:g} to {hi:g}, the fit range"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _one_remedy(self) -> "Fit":
+        if self.spurious and self.criterion == "envelope":
+            msg = "an envelope has no spurious signal: expected the other families in `function`"
+            raise ValueError(msg)
         return self
 
     @property

@@ -49,7 +49,14 @@ def scan_spectra(
     spurious = None
     if fit.spurious:
         chosen = [
-            choose(one, fit.function, n_parameters=fit.n_parameters, at_least=at_least, masked=masked)
+            choose(
+                one,
+                fit.function,
+                n_parameters=fit.n_parameters,
+                at_least=at_least,
+                criterion=fit.criterion,
+                masked=masked,
+            )
             for one in spectra
         ]
         spurious = np.stack([false_signal(one.spectrum, one.background, whole, fit, masses) for one in chosen])
@@ -59,6 +66,7 @@ def scan_spectra(
         signal=fit.signal,
         n_parameters=fit.n_parameters,
         at_least=at_least,
+        criterion=fit.criterion,
         masses=masses,
         window=masked,
         spurious=spurious,

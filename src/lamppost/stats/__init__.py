@@ -23,7 +23,7 @@ from lamppost.stats.limits.systematics import (
 )
 from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.scans.bumphunter import BumpHunterResult, bump_hunter
-from lamppost.stats.scans.choices import Choice, choose
+from lamppost.stats.scans.choices import Choice, Criterion, choose
 from lamppost.stats.scans.combine import Combination, combine
 from lamppost.stats.scans.correlation import Correlation, bootstrap_correlation
 from lamppost.stats.scans.goodness import Goodness, GoodnessTest, goodness_of_fit
@@ -54,6 +54,7 @@ __all__ = [
     "CountLimit",
     "CountResult",
     "Coverage",
+    "Criterion",
     "CrystalBall",
     "Dijet",
     "Diphoton",

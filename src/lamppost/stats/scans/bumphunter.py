@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri_exp
 
 from lamppost.core import Array
-from lamppost.errors import FitError
+from lamppost.errors import ConfigError, FitError
 from lamppost.stats.convert import z_from_log_p
 from lamppost.stats.fits.fit import BackgroundFit, Order
 from lamppost.stats.scans.choices import AtLeast, Criterion, plan
@@ -114,10 +114,13 @@ def bump_hunter(
         If there is nothing to fit, the background fit does not converge, or `expected` or `widths` does not suit the
         bins.
     ConfigError
-        If the background is not a known kind.
+        If the background is not a known kind, or the criterion is an envelope.
     """
     tried = Intervals(interval_widths(len(spectrum.counts), widths, step), 0 if step is None else step, sidebands)
     if expected is None:
+        if criterion == "envelope":
+            msg = "bump hunter: an interval has no model of a signal: expected the criterion 'aic' or 'p_value'"
+            raise ConfigError(msg)
         chosen = plan(background, n_parameters, at_least, criterion, lower_edges)
         ready = procedure(spectrum, chosen, Gaussian(), np.empty(0), None)
         return hunt_refitted(ready, tried, toys, seed)

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from lamppost.errors import ConfigError, FitError
-from lamppost.stats.fits.fit import BackgroundFit, Order
+from lamppost.stats.fits.fit import BackgroundFit, Order, orders
 from lamppost.stats.scans.result import Tried
 from lamppost.stats.shapes.background import Background
 from lamppost.stats.shapes.background import background as parse_background
@@ -16,7 +16,7 @@ from lamppost.stats.spectrum import Spectrum
 
 __all__ = ["AtLeast", "Choice", "Criterion", "Plan", "choose"]
 
-Criterion = Literal["aic", "p_value"]
+Criterion = Literal["aic", "p_value", "envelope"]
 AtLeast = int | Sequence[int | None] | None
 """The fewest parameters of every family, or of each."""
 
@@ -39,6 +39,13 @@ class Plan:
     at_least: tuple[int | None, ...]
     criterion: Criterion
     lower_edges: tuple[float, ...]
+
+    def orders(self, family: Background, at_least: int | None, bins: int) -> Sequence[Order]:
+        """What is tried of a family: one order, however it is chosen, or all for an envelope."""
+        if self.criterion != "envelope" or isinstance(self.n_parameters, int):
+            return (self.n_parameters,)
+        lowest, highest = orders(family, None, bins, at_least)
+        return range(lowest, highest + 1)
 
     def firsts(self, spectrum: Spectrum) -> list[int]:
         """The first bins of the ranges, widest first; FitError if a lower edge is not one of the spectrum."""
@@ -68,8 +75,11 @@ def plan(
     if not families:
         msg = "background: expected at least one family, found none"
         raise ConfigError(msg)
-    if criterion not in ("aic", "p_value"):
-        msg = f"criterion: expected 'aic' or 'p_value', found {criterion!r}"
+    if criterion not in ("aic", "p_value", "envelope"):
+        msg = f"criterion: expected 'aic', 'p_value' or 'envelope', found {criterion!r}"
+        raise ConfigError(msg)
+    if criterion == "envelope" and len(lower_edges) > 1:
+        msg = f"criterion: an envelope has one range: expected at most one lower edge, found {len(lower_edges)}"
         raise ConfigError(msg)
     fewest = tuple(at_least) if isinstance(at_least, Sequence) else (at_least,) * len(families)
     if len(fewest) != len(families):
@@ -92,7 +102,8 @@ def choose(
 
     `background` is one family or a list of them, each a kind name, a table or a spec; every one gets its order by
     `n_parameters` and `at_least` as in `scan`. Of the families that converge the one with the smallest AIC (deviance +
-    2 parameters) is taken, or with the criterion "p_value" the one with the largest Pearson p-value. With `lower_edges`
+    2 parameters) is taken, or with the criterion "p_value" the one with the largest Pearson p-value; with "envelope"
+    every order of every family is tried, and that of the smallest deviance + parameters taken. With `lower_edges`
     (edges of bins) the range begins at the lowest of them from which the family so chosen fits with a p-value of at
     least 0.05, or else at the one with the largest. Bins that overlap `masked` = (lo, hi) are left out.
 

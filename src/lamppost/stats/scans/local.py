@@ -87,7 +87,7 @@ def local_significance(
     shape, chosen = parse_signal(signal), plan(background, n_parameters, at_least, criterion, lower_edges)
     width = None if spurious is None else np.array([float(spurious)])
     ready = procedure(spectrum, chosen, shape, np.array([float(mass)]), None, width)
-    search = ready.best.search
+    search = ready.seen
     reason = why_toys(search, shape)
     if search.largest == 0.0:
         method, why = "asymptotic", "no excess: p = 0.5 by convention"

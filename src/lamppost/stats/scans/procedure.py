@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy.special import gammaincc
 
 from lamppost.core import Array
-from lamppost.errors import FitError
+from lamppost.errors import ConfigError, FitError
 from lamppost.stats.fits.fit import unmasked
 from lamppost.stats.scans.choices import Criterion, Plan
+from lamppost.stats.scans.envelope import PENALTY, envelope, profiled
 from lamppost.stats.scans.result import ScanResult, Tried
 from lamppost.stats.scans.search import NotConverged, Search, prepare
 from lamppost.stats.shapes.signals import Signal
@@ -37,9 +38,13 @@ class Candidate(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Procedure:
-    """Candidates by range, the widest first; tried: the data's fits of all of them, those that failed included."""
+    """Candidates by range, the widest first; tried: the data's fits of all of them, those that failed included.
+
+    One of them is chosen, in the data as in every toy, or all are profiled as an envelope.
+    """
 
     spectrum: Spectrum
+    masses: Array
     criterion: Criterion
     ranges: tuple[tuple[Candidate, ...], ...]
     failed: tuple[Tried, ...]
@@ -66,10 +71,17 @@ class Procedure:
             expected[candidate.first :] = candidate.search.expected / candidate.ratio
         return expected
 
+    @cached_property
+    def seen(self) -> Search:
+        """What the data say: the search of the best candidate, of all in an envelope."""
+        if self.criterion != "envelope":
+            return self.best.search
+        return profiled(self.candidates, self.best, self.spectrum.effective)
+
     @property
     def largest(self) -> float:
         """Largest q0 of the data."""
-        return self.best.search.largest
+        return self.seen.largest
 
     @property
     def tried(self) -> tuple[Tried, ...]:
@@ -94,7 +106,9 @@ class Procedure:
         for group in self.ranges:
             tables = np.stack([candidate.search.fit(candidate.cut(counts[still])) for candidate in group])
             aic, p = criteria(tables)
-            pick = aic.argmin(axis=0) if self.criterion == "aic" else p.argmax(axis=0)
+            if self.criterion == "envelope":
+                aic -= (2.0 - PENALTY) * tables[..., 0]
+            pick = p.argmax(axis=0) if self.criterion == "p_value" else aic.argmin(axis=0)
             p_picked, picked = p[pick, np.arange(len(still))], tables[pick, np.arange(len(still))]
             better = p_picked > reached[still]
             rows = still[better]
@@ -103,24 +117,37 @@ class Procedure:
             number += len(group)
         return chosen, fitted
 
-    def repeat(self, counts: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.bool_]]:
-        """Largest q0 (toys,) of toy spectra, infinite where a fit failed, and whether some order was not adopted."""
+    def curves(self, counts: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.bool_]]:
+        """q0 (toys, masses) of toy spectra: 0 at masses outside the chosen range, infinite where a fit failed.
+
+        Second is whether some order was not adopted, or some candidate of an envelope left out (toys,).
+        """
+        if self.criterion == "envelope":
+            return envelope(self.candidates, counts)
         chosen, fitted = self.choose(counts)
         spurious = any(candidate.search.spurious.any() for candidate in self.candidates)
         normal = rng.standard_normal(counts.shape) if spurious else np.zeros((1, 1))
-        values, unfitted = np.full(len(counts), np.inf), np.zeros(len(counts), dtype=np.bool_)
+        q0 = np.full((len(counts), len(self.masses)), np.inf)
+        unfitted = np.zeros(len(counts), dtype=np.bool_)
         for number, candidate in enumerate(self.candidates):
-            rows = np.flatnonzero(chosen == number)
+            rows, search = np.flatnonzero(chosen == number), candidate.search
             if len(rows):
-                measured = candidate.search.measured(normal[rows, candidate.first :]) if spurious else None
-                found = candidate.search.repeat(candidate.cut(counts[rows]), measured, fitted[rows])
-                values[rows], unfitted[rows] = found.q0.max(axis=1, initial=0.0), found.unfitted
-        return values, unfitted
+                measured = search.measured(normal[rows, candidate.first :]) if spurious else None
+                found = search.repeat(candidate.cut(counts[rows]), measured, fitted[rows])
+                q0[rows] = 0.0
+                q0[np.ix_(rows, np.isin(self.masses, search.masses))] = found.q0
+                unfitted[rows] = found.unfitted
+        return q0, unfitted
+
+    def repeat(self, counts: Array, rng: np.random.Generator) -> tuple[Array, NDArray[np.bool_]]:
+        """Largest q0 (toys,) of toy spectra, infinite where a fit failed, and whether some order was not adopted."""
+        q0, unfitted = self.curves(counts, rng)
+        return q0.max(axis=1, initial=0.0), unfitted
 
     def result(self, values: Array, unfitted: NDArray[np.bool_]) -> ScanResult:
         """The result of the data, judged by the largest q0 of toys (n,) if there are any."""
         alone = len(self.candidates) + len(self.failed) == 1
-        return self.best.search.result(values, unfitted, () if alone else self.tried)
+        return self.seen.result(values, unfitted, () if alone else self.tried)
 
 
 def criteria(tables: Array) -> tuple[Array, Array]:
@@ -148,7 +175,12 @@ def procedure(
     ------
     FitError
         If nothing converges over some range, or it holds no hypothesis.
+    ConfigError
+        If an envelope is given a spurious signal.
     """
+    if plan.criterion == "envelope" and spurious is not None:
+        msg = "an envelope has no spurious signal: expected the other families among its backgrounds"
+        raise ConfigError(msg)
     ranges, failed = [], []
     for first in plan.firsts(spectrum):
         part = Spectrum(spectrum.edges[first:], spectrum.counts[first:], spectrum.variances[first:])
@@ -160,16 +192,17 @@ def procedure(
         bins, ratio = unmasked(part, window), spectrum.scale[first:] / part.scale
         group = []
         for family, at_least in zip(plan.families, plan.at_least, strict=True):
-            try:
-                ready = prepare(part, family, shape, masses[kept], bins, plan.n_parameters, at_least, widths)
-            except NotConverged as error:
-                if len(plan.families) == 1:
-                    raise
-                failed.append(Tried(error.function, part.lo, np.nan, np.nan, 0, np.nan, False, False))
-            else:
-                group.append(Candidate(ready, first, ratio))
+            for order in plan.orders(family, at_least, int(bins.sum())):
+                try:
+                    ready = prepare(part, family, shape, masses[kept], bins, order, at_least, widths)
+                except NotConverged as error:
+                    if len(plan.families) == 1 and plan.criterion != "envelope":
+                        raise
+                    failed.append(Tried(error.function, part.lo, np.nan, np.nan, 0, np.nan, False, False))
+                else:
+                    group.append(Candidate(ready, first, ratio))
         if not group:
             msg = f"background: none of {', '.join(f.kind for f in plan.families)} converges above {part.lo:g}"
             raise FitError(msg)
         ranges.append(tuple(group))
-    return Procedure(spectrum, plan.criterion, tuple(ranges), tuple(failed))
+    return Procedure(spectrum, masses, plan.criterion, tuple(ranges), tuple(failed))

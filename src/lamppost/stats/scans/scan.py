@@ -49,6 +49,10 @@ def scan(
     the weights of the spectrum, is the standard deviation of a false signal that the background may hold at each mass
     (`spurious_signal`): q0 then compares with the best background that has one.
 
+    With the criterion "envelope" nothing is chosen: all orders of all backgrounds compete in the fit without a signal
+    and, separately, in each fit with one (discrete profiling, arXiv:1408.6865). Local p-values then hold at a mass
+    fixed beforehand, where a choice that looks at the data leaves them too small.
+
     The global p-value is the chance of a larger z anywhere in the scan, from at most `toys` toys of the fitted
     background; each repeats every choice, the background fit and all signal fits, and draws the measurement of the
     spurious signal anew, correlated between masses as the fitted yields are. Toys stop early once 400 of them exceed

@@ -109,16 +109,16 @@ def upcrossings(
         msg = f"up-crossings: at least one toy and two rising masses are needed, found {toys} and {len(grid)}"
         raise FitError(msg)
     widths = spurious_widths(spurious, 1, len(grid))[0]
-    return count_in_toys(procedure(spectrum, chosen, shape, grid, window, widths), grid, toys, seed)
+    return count_in_toys(procedure(spectrum, chosen, shape, grid, window, widths), toys, seed)
 
 
-def count_in_toys(ready: Procedure, masses: Array, toys: int, seed: Seed) -> Upcrossings:
+def count_in_toys(ready: Procedure, toys: int, seed: Seed) -> Upcrossings:
     """The up-crossings of so many toys of a prepared procedure."""
     root, counts, failed = seed_sequence(seed), [], []
     for number in range(-(-toys // BLOCK)):
         rng = block_rng(root, number)
         drawn = rng.poisson(ready.expected, size=(BLOCK, len(ready.expected)))
-        curves = toy_curves(ready, masses, drawn[: toys - number * BLOCK].astype(np.float64), rng)
+        curves, _ = ready.curves(drawn[: toys - number * BLOCK].astype(np.float64), rng)
         bad = np.asarray(np.isinf(curves).any(axis=1))
         crossed = np.stack([count_upcrossings(curves, level) for level in LEVELS], axis=1)
         counts.append(np.where(bad[:, None], np.maximum(crossed, 1), crossed))
@@ -133,18 +133,3 @@ def count_in_toys(ready: Procedure, masses: Array, toys: int, seed: Seed) -> Upc
         n_failed=int(np.concatenate(failed).sum()),
         q0=ready.largest,
     )
-
-
-def toy_curves(ready: Procedure, masses: Array, counts: Array, rng: np.random.Generator) -> Array:
-    """q0 (toys, masses) of toys (toys, bins): 0 at masses outside the chosen range, infinite where a fit failed."""
-    chosen, fitted = ready.choose(counts)
-    curves = np.full((len(counts), len(masses)), np.inf)
-    normal = rng.standard_normal(counts.shape)
-    for number, candidate in enumerate(ready.candidates):
-        rows, search = np.flatnonzero(chosen == number), candidate.search
-        if len(rows):
-            curves[rows] = 0.0
-            measured = search.measured(normal[rows, candidate.first :])
-            found = search.repeat(candidate.cut(counts[rows]), measured, fitted[rows])
-            curves[np.ix_(rows, np.isin(masses, search.masses))] = found.q0
-    return curves
