@@ -152,7 +152,7 @@ def test_another_family_gives_smaller_p_values(part: Any) -> None:
     rng = np.random.default_rng(1000)
     uniform = rng.random(n)
     columns = {"toys": np.full(n, 50), "order": np.full(n, 4), "asks": np.zeros(n)}
-    about = {"case": "dijet4, 65k", "order": "4", "spurious": False}
+    about = {"case": "dijet4, 65k", "order": "4", "remedy": "plain"}
     for p, met in ((uniform, [True] * 4), (uniform**1.5, [False] * 4)):
         local = np.where(p < 0.5, p, 0.5)
         judged = calibration.judged({**columns, "p": p, "below": p, "local": local}, 1000)

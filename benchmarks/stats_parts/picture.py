@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from stats_parts.cases import ORDERS, order_name
+from stats_parts.calibration import way
+from stats_parts.cases import ORDERS
 
 __all__ = ["draw"]
 
@@ -35,25 +36,22 @@ def draw(result: dict[str, Any], path: Path) -> None:
         figure.savefig(path, dpi=110, metadata={"Software": None})
 
 
-def colour(order: str) -> str:
-    return f"C{list(ORDERS).index(order)}"
-
-
 def style(row: dict[str, Any]) -> dict[str, Any]:
     """Colour by order, dashed with a spurious signal."""
-    return {"color": colour(row["order"]), "linestyle": "--" if row["spurious"] else "-", "linewidth": 1.0}
+    colour = "C2" if row["remedy"] == "envelope" else f"C{list(ORDERS).index(row['order'])}"
+    return {"color": colour, "linestyle": "--" if row["remedy"] == "spurious" else "-", "linewidth": 1.0}
 
 
 def legend(rows: list[dict[str, Any]]) -> list[Any]:
     """One line for each way to analyse."""
     from matplotlib.lines import Line2D
 
-    ways = {f"{order_name(row['order'])}{', spurious signal' if row['spurious'] else ''}": row for row in rows}
+    ways = {way(row): row for row in rows}
     return [Line2D([], [], label=label, **style(row)) for label, row in ways.items()]
 
 
 def histogram(panel: Any, rows: list[dict[str, Any]], name: str, top: float) -> None:
-    """One panel: the ways to choose the order, with and without a spurious signal."""
+    """One panel: the ways to choose the order, with and without a spurious signal; the band is that of the first."""
     import mplhep
 
     for row in rows:
@@ -61,6 +59,6 @@ def histogram(panel: Any, rows: list[dict[str, Any]], name: str, top: float) -> 
         uniform = row["n"] * top / len(counts)
         edges = np.linspace(0.0, top, len(counts) + 1)
         mplhep.histplot(counts / uniform, edges, ax=panel, yerr=False, **style(row))
-        band = 2.0 / np.sqrt(uniform)
+    band = 2.0 / np.sqrt(rows[0]["n"] * top / len(rows[0][f"{name}_histogram"]))
     panel.axhspan(1.0 - band, 1.0 + band, color="0.9", zorder=0)
     panel.set(xlim=(0.0, top))
