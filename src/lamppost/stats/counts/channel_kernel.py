@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lamppost.stats.fits.kernel import compiled, solve
+from lamppost.stats.fits.newton import compiled, solve
 
 __all__ = ["fit", "statistics", "workspace"]
 

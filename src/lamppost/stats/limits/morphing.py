@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from lamppost.core import Array
-from lamppost.stats.fits.kernel import compiled
+from lamppost.stats.fits.newton import compiled
 
 __all__ = ["shape", "spline"]
 

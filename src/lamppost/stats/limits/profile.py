@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from lamppost.core import Array
-from lamppost.stats.fits.kernel import compiled, dot, dot3, expect
+from lamppost.stats.fits.newton import compiled, dot, dot3, expect
 from lamppost.stats.limits.morphing import shape
 
 __all__ = ["Arrays", "evaluate", "scratch"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamppost.core import Array
-from lamppost.stats.fits.kernel import CONVERGED, FAILED, TOLERANCE, compiled, dot, solve
+from lamppost.stats.fits.newton import CONVERGED, FAILED, TOLERANCE, compiled, dot, solve
 from lamppost.stats.limits.profile import evaluate, scratch
 
 __all__ = ["CONVERGED", "fit_toys", "minimise", "q_tilde", "q_tilde_toys"]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array
-from lamppost.stats.fits.kernel import compiled
+from lamppost.stats.fits.newton import compiled
 
 __all__ = ["best_interval", "best_intervals", "log_poisson_tail"]
 
