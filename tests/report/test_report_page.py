@@ -188,7 +188,7 @@ def test_what_was_asked_of_the_statistics_is_shown(tmp_path: Path) -> None:
     texts = page_of(tmp_path).texts
     assert "3.46 events, a nuisance of the fit" in texts
     assert "78.9 events, a nuisance of the fit" in texts
-    assert any("AIC of those tried: dijet3 64.2, ua24 –" in text for text in texts)
+    assert any("deviance with penalty of those tried: dijet3 64.2, ua24 –" in text for text in texts)
     assert texts.count("Spurious signal") == 2
     assert "If every window counts in full" in texts
     assert "p = 0.032" in texts

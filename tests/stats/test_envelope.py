@@ -106,4 +106,14 @@ def test_what_it_does_not_go_with() -> None:
         scan(spectrum, criterion="envelope", signal=NARROW, lower_edges=tuple(spectrum.edges[:2]), toys=0)
     with pytest.raises(ConfigError, match="no model of a signal"):
         bump_hunter(spectrum, criterion="envelope", toys=0)
-    assert choose(spectrum, "dijet", criterion="envelope").background.converged
+    with pytest.raises(ConfigError, match="holds all orders"):
+        scan(spectrum, criterion="envelope", n_parameters="aic", signal=NARROW, toys=0)
+
+
+def test_a_choice_by_it_has_the_smallest_deviance_and_penalty() -> None:
+    chosen = choose(falling(2000), ["dijet", "ua2"], criterion="envelope")
+    fits = [fit_background(falling(2000), family, n) for family, n in (("dijet", 2), ("dijet", 3), ("ua2", 2))]
+    assert chosen.background.deviance + chosen.background.n_parameters <= min(
+        fit.deviance + fit.n_parameters for fit in fits
+    )
+    assert min(chosen.tried, key=lambda one: one.aic).chosen

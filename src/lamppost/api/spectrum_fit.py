@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field, PositiveInt, SerializeAsAny, ValidationError, model_validator
 
-from lamppost.config.fit import Family, Several, share_scale
+from lamppost.config.fit import Family, Several, refuse_in_vain, share_scale
 from lamppost.core import Array
 from lamppost.errors import ConfigError
 from lamppost.spec import Spec, explain
@@ -59,9 +59,7 @@ class SpectrumFit(Spec):
         if self.spurious and self.lower_edges:
             msg = "spurious signals are those of one range: expected no lower_edges beside `spurious`"
             raise ValueError(msg)
-        if self.spurious and self.criterion == "envelope":
-            msg = "an envelope has no spurious signal: expected the other families in `background`"
-            raise ValueError(msg)
+        refuse_in_vain(self.background, self.spurious, self.criterion)
         return self
 
     def scan(
@@ -126,7 +124,16 @@ class SpectrumFit(Spec):
         return impacts(self.workspace(found, mass), level=level)
 
     def workspace(self, found: ScanResult, mass: float) -> Workspace:
-        """The statistical model of one mass, with the background and range that the scan chose."""
+        """The statistical model of one mass, with the background and range that the scan chose.
+
+        Raises
+        ------
+        ConfigError
+            If the scan was an envelope, which is no model of one background.
+        """
+        if self.criterion == "envelope":
+            msg = "limits, impacts and models hold one background: expected a criterion other than 'envelope'"
+            raise ConfigError(msg)
         fitted = found.background
         spurious = self._false_signal(found.spectrum, fitted, np.array([mass]))
         return Workspace(

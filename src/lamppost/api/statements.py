@@ -12,6 +12,10 @@ from lamppost.stats import Limit, ScanResult
 
 __all__ = ["ready_to_write", "write_statements"]
 
+MODEL = "model.hs3.json"
+EARLIER = ("limits.csv", "figures/limits.pdf", "figures/limits.png", "hepdata/upper_limits.yaml", MODEL,
+           "model.pyhf.json", "combine/datacard.txt", f"hepdata/{MODEL}")  # fmt: skip
+
 
 def ready_to_write(folder: "str | os.PathLike[str]") -> None:
     """Make the folder and look for the libraries, before work is done that could not be written.
@@ -39,8 +43,9 @@ def write_statements(
     """Write all that a collaboration hands on about a scan; the files, first to last.
 
     spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, figures as PDF and PNG
-    (with an interval from `lo` to `hi` shaded), and the model of the largest excess: model.hs3.json, model.pyhf.json,
-    combine/datacard.txt. Needs `pip install lamppost[stats,report]`.
+    (with an interval from `lo` to `hi` shaded), and, unless the scan was an envelope, the model of the largest excess:
+    model.hs3.json, model.pyhf.json, combine/datacard.txt. What an earlier fit left under these names is removed. Needs
+    `pip install lamppost[stats,report]`.
 
     Raises
     ------
@@ -57,17 +62,20 @@ def write_statements(
     if limits:
         tables.append(export.limit_table(limits))
     names = ("spectrum.csv", "scan.csv", "limits.csv")
-    model = what.workspace(found, found.best_mass)
-    documents = {"model.hs3.json": export.to_hs3(model), "model.pyhf.json": export.to_pyhf(model)}
+    model = None if what.criterion == "envelope" else what.workspace(found, found.best_mass)
+    documents = {} if model is None else {MODEL: export.to_hs3(model), "model.pyhf.json": export.to_pyhf(model)}
     try:
+        for name in EARLIER:  # of another fit, and perhaps not written again
+            (target / name).unlink(missing_ok=True)
         made = [export.write_csv(table, target / name) for table, name in zip(tables, names, strict=False)]
         for name, document in documents.items():
             write_file(target / name, (json.dumps(document, indent=1) + "\n").encode())
             made.append(target / name)
         part = curves(found, found.spectrum.edges, what.signal)
         made += write_figures(target / "figures", part, found.summary(), found.background, limits, interval)
-        made.append(export.write_shape_card(model, target / "combine"))
-        resources = {"the model at the largest excess, HS3": target / "model.hs3.json"}
+        if model is not None:
+            made.append(export.write_shape_card(model, target / "combine"))
+        resources = {} if model is None else {"the model at the largest excess, HS3": target / MODEL}
         made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))
     except OSError as error:
         raise not_written(target, error) from None

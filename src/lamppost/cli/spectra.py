@@ -58,7 +58,7 @@ def _model_options(fit: argparse.ArgumentParser) -> None:
         "--spurious", nargs="+", metavar="KIND", help="families that the background may mistake for a signal"
     )
     group.add_argument("--signal", metavar="KIND", help="crystal_ball (default) or gaussian; others by --model")
-    group.add_argument("--resolution", type=float, default=0.03, metavar="R", help="sigma / m of a peak; default 0.03")
+    group.add_argument("--resolution", type=float, metavar="R", help="sigma / m of a peak; default 0.03")
     group.add_argument("--width", type=float, metavar="S", help="sigma in the units of m, instead of the resolution")
     group.add_argument(
         "--model", type=Path, metavar="FILE.toml", help="background, signal, systematics, spurious as tables"
@@ -68,7 +68,9 @@ def _model_options(fit: argparse.ArgumentParser) -> None:
 def _look_options(fit: argparse.ArgumentParser) -> None:
     group = fit.add_argument_group("where to look")
     group.add_argument("--masses", type=float, nargs="+", metavar="M", help="mass hypotheses; default: a fine grid")
-    group.add_argument("--window", type=float, nargs=2, metavar=("LO", "HI"), help="look only here")
+    group.add_argument(
+        "--window", type=float, nargs=2, metavar=("LO", "HI"), help="look only here, the BumpHunter excepted"
+    )
     group.add_argument("--toys", type=int, default=10000, metavar="N", help="toys for the global p; default 10000")
     group.add_argument("--seed", type=int, default=1, metavar="S", help="seed of the toys; default 1")
     group.add_argument("--bump-hunter", action="store_true", help="look for an excess of any width as well")
@@ -101,6 +103,9 @@ def _limit_options(fit: argparse.ArgumentParser) -> None:
 
 
 def _order(value: str) -> Any:
+    if value != "aic" and not value.lstrip("-").isdigit():
+        msg = f"expected a number or aic, found {value!r}"
+        raise argparse.ArgumentTypeError(msg)
     return value if value == "aic" else int(value)
 
 
@@ -121,6 +126,7 @@ def _fit(options: argparse.Namespace) -> None:
         resolution=what.signal.resolution,
         width=what.signal.width,
     )
+    _check(options, what, observed)
     if options.out is not None:
         ready_to_write(options.out)
     window = tuple(options.window) if options.window else None
@@ -128,6 +134,8 @@ def _fit(options: argparse.Namespace) -> None:
     result, family, toys = found.summary(), found.background.family, min(options.toys, 1000)
     order = found.background.n_parameters if what.criterion == "envelope" else what.n_parameters
     tests = goodness_of_fit(found.spectrum, family, order, window, toys=toys, seed=options.seed)
+    tried = [{"function": one.function, "aic": one.aic if one.converged else None} for one in found.tried]
+    result |= {"criterion": what.criterion, "tried": tried}
     result |= {"goodness": asdict(tests), **_looks(options, what, observed)}
     limits = what.limits(found, options.limits or (), level=options.level, toys=options.limit_toys, seed=options.seed)
     if options.limits:
@@ -139,6 +147,19 @@ def _fit(options: argparse.Namespace) -> None:
         result["files"] = [str(path) for path in made]
     for line in [json.dumps(result)] if options.json else _lines(result):
         say(line)
+
+
+def _check(options: argparse.Namespace, what: "SpectrumFit", observed: "Spectrum") -> None:
+    """Refuse before the work what would be refused after it."""
+    if what.criterion == "envelope" and (options.bump_hunter or options.limits):
+        asked = "--bump-hunter" if options.bump_hunter else "--limits"
+        msg = f"{asked} holds one background: expected a criterion other than 'envelope'"
+        raise ConfigError(msg)
+    for name, masses in (("--at", options.at), ("--limits", options.limits)):
+        for mass in masses or ():
+            if not observed.lo <= mass <= observed.hi:
+                msg = f"{name}: expected a mass inside the fit range [{observed.lo:g}, {observed.hi:g}], found {mass:g}"
+                raise ConfigError(msg)
 
 
 def _looks(options: argparse.Namespace, what: "SpectrumFit", observed: "Spectrum") -> dict[str, Any]:
@@ -164,9 +185,14 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
         except (OSError, ValueError) as error:
             msg = f"{options.model}: {getattr(error, 'strerror', None) or error}"
             raise ConfigError(msg) from None
-    if options.signal or "signal" not in table:
-        shape = {"kind": options.signal or "crystal_ball", "resolution": options.resolution, "width": options.width}
-        table["signal"] = shape
+    named = table.get("signal", "crystal_ball")
+    shape = {"kind": named} if isinstance(named, str) else named
+    asked = {"kind": options.signal, "resolution": options.resolution, "width": options.width}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if isinstance(shape, dict) and asked:
+        other = options.signal is not None and options.signal != shape.get("kind")  # has parameters of its own
+        shape = asked if other else shape | asked
+    table["signal"] = shape
     given = {
         "background": options.function,
         "sqrt_s": options.sqrt_s,
@@ -181,6 +207,8 @@ def _table(options: argparse.Namespace) -> dict[str, Any]:
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     """The result in words."""
     yield f"background       {found['function']}, chi2 = {found['chi2']:.1f}/{found['ndf']}, p = {found['p_value']:.3g}"
+    if found["criterion"] == "envelope":
+        yield f"                 the best of {len(found['tried'])} backgrounds, all of them profiled"
     tests = ((name, found["goodness"][name]["p_value"]) for name in ("pearson", "saturated", "kolmogorov"))
     yield "goodness of fit  " + ", ".join(f"{name} p = {p:.2g}" for name, p in tests if p is not None)
     yield f"largest excess   at {found['best_mass']:.6g}: {found['signal']:.4g} +- {found['signal_error']:.2g} events"

@@ -1,5 +1,6 @@
 """The table of the mass spectrum: what is fitted to it, and how its p-values become one."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -18,7 +19,7 @@ from lamppost.core import Array
 from lamppost.spec import Spec, kinds
 from lamppost.stats import Background, Criterion, Signal, bin_edges
 
-__all__ = ["Family", "Fit", "Several", "share_scale"]
+__all__ = ["Family", "Fit", "Several", "refuse_in_vain", "share_scale"]
 
 R = TypeVar("R")
 
@@ -38,6 +39,9 @@ def share_scale(table: Any, chosen: str, *others: str) -> Any:
     """
     if not isinstance(table, dict) or "sqrt_s" not in table:
         return table
+    if any(isinstance(one, Background) for name in (chosen, *others) for one in _listed(table.get(name, ()))):
+        msg = "sqrt_s: expected names or tables of families beside it, found one that is made already"
+        raise ValueError(msg)
     named = {chosen: _listed(table.get(chosen, "dijet"))} | {name: _listed(table.get(name, ())) for name in others}
     some = any(_has_scale(family) for families in named.values() for family in families)
     shared = {
@@ -45,6 +49,18 @@ def share_scale(table: Any, chosen: str, *others: str) -> Any:
         for name, families in named.items()
     }
     return {name: value for name, value in {**table, **shared}.items() if name != "sqrt_s"}
+
+
+def refuse_in_vain(background: Sequence[Background], spurious: Sequence[Background], criterion: Criterion) -> None:
+    """ValueError where a spurious signal would be none: of the same family, or in an envelope."""
+    if twice := sorted({one.kind for one in background} & {one.kind for one in spurious}):
+        msg = (
+            f"spurious: a family takes nothing in its own spectra for a signal: expected no {twice[0]!r} in both lists"
+        )
+        raise ValueError(msg)
+    if spurious and criterion == "envelope":
+        msg = "an envelope has no spurious signal: expected the other families among its backgrounds"
+        raise ValueError(msg)
 
 
 def _has_scale(family: Any) -> bool:
@@ -56,7 +72,7 @@ def _has_scale(family: Any) -> bool:
 
 def _with_scale(family: Any, sqrt_s: Any) -> Any:
     named = {"kind": family} if isinstance(family, str) else family
-    return {**named, "sqrt_s": sqrt_s} if isinstance(named, dict) else named
+    return {"sqrt_s": sqrt_s, **named} if isinstance(named, dict) else named
 
 
 class Fit(Spec):
@@ -132,9 +148,7 @@ class Fit(Spec):
 
     @model_validator(mode="after")
     def _one_remedy(self) -> "Fit":
-        if self.spurious and self.criterion == "envelope":
-            msg = "an envelope has no spurious signal: expected the other families in `function`"
-            raise ValueError(msg)
+        refuse_in_vain(self.function, self.spurious, self.criterion)
         return self
 
     @property

@@ -67,7 +67,7 @@ def _numbers(hunt: Hunt, window: Part) -> str:
 def _tried(fit: Part) -> str:
     """The families among which this one was chosen, if there was a choice."""
     told = [f"{escape(one.get('function'))} {number(one.get('aic'), '.1f')}" for one in fit.get("tried") or ()]
-    return f"; AIC of those tried: {', '.join(told)}" if told else ""
+    return f"; deviance with penalty of those tried: {', '.join(told)}" if told else ""
 
 
 def _spectrum(hunt: Hunt, key: str, window: Part, entry: Part, *, fit: Part | None) -> str:

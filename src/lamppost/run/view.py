@@ -10,7 +10,7 @@ import numpy as np
 from lamppost.config import Fit
 from lamppost.core import Array, Events, Rng, View, Window
 from lamppost.errors import FitError
-from lamppost.stats import Background, Spectrum, choose
+from lamppost.stats import Background, Criterion, Spectrum, choose
 
 __all__ = ["MassModel", "SmoothMass", "blind_view"]
 
@@ -24,11 +24,12 @@ class MassModel:
     edges: tuple[float, ...]
     function: tuple[Background, ...]
     n_parameters: int | Literal["aic"] | None = None
+    criterion: Criterion = "aic"
 
     @classmethod
     def of(cls, fit: Fit) -> Self:
         """That of a [fit] table."""
-        return cls(tuple(fit.edges.tolist()), fit.function, fit.n_parameters)
+        return cls(tuple(fit.edges.tolist()), fit.function, fit.n_parameters, fit.criterion)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +50,8 @@ class SmoothMass:
         masked = (self.window.lo, self.window.hi)
         spectrum = Spectrum.from_masses(self.m, np.asarray(self.model.edges), self.w)
         try:
-            chosen = choose(spectrum, self.model.function, n_parameters=self.model.n_parameters, masked=masked)
+            about, order = self.model, self.model.n_parameters
+            chosen = choose(spectrum, about.function, n_parameters=order, criterion=about.criterion, masked=masked)
         except FitError as error:
             msg = f"the smooth model of the masses beside window {self.window}: {error}"
             raise FitError(msg) from None

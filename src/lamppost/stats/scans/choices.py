@@ -78,6 +78,9 @@ def plan(
     if criterion not in ("aic", "p_value", "envelope"):
         msg = f"criterion: expected 'aic', 'p_value' or 'envelope', found {criterion!r}"
         raise ConfigError(msg)
+    if criterion == "envelope" and isinstance(n_parameters, str):
+        msg = f"criterion: an envelope holds all orders: expected no n_parameters, or a number, found {n_parameters!r}"
+        raise ConfigError(msg)
     if criterion == "envelope" and len(lower_edges) > 1:
         msg = f"criterion: an envelope has one range: expected at most one lower edge, found {len(lower_edges)}"
         raise ConfigError(msg)

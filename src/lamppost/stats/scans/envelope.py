@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array
+from lamppost.errors import FitError
 
 if TYPE_CHECKING:
     from lamppost.stats.scans.procedure import Candidate
@@ -58,12 +59,21 @@ def profiled(candidates: "Sequence[Candidate]", best: "Candidate", data: Array) 
     """The search of the best candidate with the q0 of all; yields at each mass are those of the best fit with a signal.
 
     Their errors grow to yield / sqrt(q0), for a fit that does not know its function knows the yield no better.
+
+    Raises
+    ------
+    FitError
+        If all candidates fail.
     """
+    q0 = envelope(candidates, data[None])[0][0]
+    if not np.isfinite(q0).all():
+        msg = f"envelope: none of {len(candidates)} backgrounds converges at every mass"
+        raise FitError(msg)
     found = np.stack([candidate.search.found for candidate in candidates])
     null = np.array([deviances(one.search, one.cut(data[None]))[0][0] for one in candidates])
     pick = (null[:, None] - found[:, :, 0]).argmin(axis=0)
     chosen = found[pick, np.arange(found.shape[1])]
-    chosen[:, 0] = envelope(candidates, data[None])[0][0]
+    chosen[:, 0] = q0
     seen = chosen[:, 0] > 0.0
     chosen[seen, 2] = np.maximum(chosen[seen, 2], np.abs(chosen[seen, 1]) / np.sqrt(chosen[seen, 0]))
     return replace(best.search, found=chosen)

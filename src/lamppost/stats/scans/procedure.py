@@ -89,7 +89,7 @@ class Procedure:
         rows = []
         for candidate in self.candidates:
             fit = candidate.search.background
-            aic = fit.deviance + 2.0 * fit.n_parameters
+            aic = fit.deviance + (PENALTY if self.criterion == "envelope" else 2.0) * fit.n_parameters
             chosen = candidate is self.best
             rows.append(Tried(fit.function, fit.range[0], aic, fit.chi2, fit.ndf, fit.p_value, True, chosen))
         return (*rows, *self.failed)

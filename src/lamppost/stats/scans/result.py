@@ -16,8 +16,8 @@ __all__ = ["JointResult", "ScanResult", "Tried"]
 class Tried(NamedTuple):
     """A background that was tried: function, lower end of its range, and how well it fits the bins outside the window.
 
-    aic = deviance + 2 parameters, comparable within one range; chi2, ndf, p_value: Pearson. NaN where the fit did not
-    converge.
+    aic = deviance + 2 parameters (+ parameters in an envelope), comparable within one range; chi2, ndf, p_value:
+    Pearson. NaN where the fit did not converge.
     """
 
     function: str

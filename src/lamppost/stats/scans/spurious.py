@@ -9,7 +9,7 @@ from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats.fits.fit import BackgroundFit, Order, fit_background
 from lamppost.stats.fits.model import build
-from lamppost.stats.scans.search import converged, scan_data
+from lamppost.stats.scans.search import NotConverged, converged, scan_data
 from lamppost.stats.shapes.signals import Signal
 from lamppost.stats.shapes.signals import signal as parse_signal
 from lamppost.stats.spectrum import Spectrum
@@ -81,6 +81,9 @@ def spurious_signal(
         raise FitError(msg)
     points = np.clip(grid + AROUND[:, None] * [shape.sigma(float(mass)) for mass in grid], spectrum.lo, spectrum.hi)
     found = np.stack([fitted_yields(spectrum, nominal, fit, shape, points) for fit in fits])
+    if np.isnan(found[list(used)]).any():
+        msg = f"spurious signal: {nominal.function} does not converge in the expectation of another family"
+        raise FitError(msg)
     return SpuriousSignal(
         masses=grid,
         largest=np.abs(found[list(used), :, :, 0]).max(axis=(0, 1)),
@@ -98,11 +101,14 @@ def fitted_yields(
 ) -> Array:
     """Yield and error (..., 2) at every mass of `points` where the nominal family is fitted to the smooth truth.
 
-    NaN where the truth did not converge.
+    NaN where the truth, or the nominal family in it, did not converge.
     """
     if not truth.converged:
         return np.full((*points.shape, 2), np.nan)
-    found = signals(spectrum, nominal, shape, points.ravel(), truth.expected)
+    try:
+        found = signals(spectrum, nominal, shape, points.ravel(), truth.expected)
+    except NotConverged:
+        return np.full((*points.shape, 2), np.nan)
     return found[:, 1:3].reshape(*points.shape, 2)
 
 
