@@ -75,7 +75,9 @@ def closer(methods: Mapping[str, Json], name: str) -> Bar:
     ]
     complete = len(each) == 2 and len(each[0]) == len(each[1])  # else a closure failed, and which is not known
     found = spread([a - b for a, b in zip(*each, strict=True)]) if complete else None
-    return Bar(f"distance of the closure AUC from 0.5, {name} less raw simulation", found, 0.0, at_least=False, strict=True)
+    return Bar(
+        f"distance of the closure AUC from 0.5, {name} less raw simulation", found, 0.0, at_least=False, strict=True
+    )
 
 
 def correlated_bars(methods: Mapping[str, Json]) -> list[Bar]:
