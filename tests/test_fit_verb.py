@@ -92,6 +92,8 @@ def test_what_is_handed_on(table: Path, tmp_path: Path, capsys: pytest.CaptureFi
 def test_what_cannot_be_written_is_known_before_the_work(
     table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    for library in ("uproot", "hepdata_lib", "mplhep"):
+        pytest.importorskip(library)
     (tmp_path / "file").write_text("")
     monkeypatch.setattr("lamppost.api.SpectrumFit.scan", None)  # not to be reached
     code, out, err = run(capsys, table, "--out", tmp_path / "file")
@@ -194,3 +196,23 @@ def test_all_orders_may_be_profiled(table: Path, capsys: pytest.CaptureFixture[s
     for refused in (("--spurious", "polynomial"), ("--bump-hunter",)):
         code, out, err = run(capsys, table, *options, *refused)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_second_fit_leaves_nothing_of_the_first(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for library in ("uproot", "hepdata_lib", "mplhep"):
+        pytest.importorskip(library)
+    (tmp_path / "notes.txt").write_text("mine")
+    first = result(capsys, table, "--limits", MASS, "--out", tmp_path)["files"]
+    second = json.loads(
+        run(capsys, table, "--resolution", SIGMA, "--criterion", "envelope", "--toys", 0, "--out", tmp_path, "--json")[
+            1
+        ]
+    )["files"]
+    gone = {Path(path).relative_to(tmp_path).as_posix() for path in set(first) - set(second)}
+    assert {"limits.csv", "figures/limits.png", "model.hs3.json", "combine/datacard.txt"} <= gone
+    assert not any((tmp_path / name).exists() for name in gone)
+    assert all(Path(path).stat().st_size > 0 for path in second)
+    assert (tmp_path / "notes.txt").read_text() == "mine"

@@ -2,15 +2,13 @@
 
 import json
 import os
-import platform
 import sys
 from argparse import Namespace
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from learn_parts.tables import machine
+from learn_parts.tables import machine, versions
 from methods_parts.sections import wrapped
 from stats_parts.bars import table, verdict
 from stats_parts.kept import write as write_json
@@ -46,18 +44,8 @@ def store(name: str, result: Json, options: Namespace) -> None:
     threads = os.environ.get("OMP_NUM_THREADS")
     prefix = [] if threads is None else [f"OMP_NUM_THREADS={threads}"]
     command = " ".join([*prefix, "python benchmarks/stats.py", *used])
-    stored = {"command": command, "machine": machine(), "versions": versions(), **result}
+    stored = {"command": command, "machine": machine(), "versions": versions(PACKAGES), **result}
     write_json(options.out / f"{name}.json", stored)
-
-
-def versions() -> dict[str, str]:
-    found = {"Python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            found[package] = "absent"
-    return found
 
 
 def read(name: str, out: Path) -> Json:

@@ -13,8 +13,8 @@ from lamppost.stats import Limit, ScanResult
 __all__ = ["ready_to_write", "write_statements"]
 
 MODEL = "model.hs3.json"
-EARLIER = ("limits.csv", "figures/limits.pdf", "figures/limits.png", "hepdata/upper_limits.yaml", MODEL,
-           "model.pyhf.json", "combine/datacard.txt", f"hepdata/{MODEL}")  # fmt: skip
+OF_LIMITS = ("limits.csv", "figures/limits.pdf", "figures/limits.png", "hepdata/upper_limits.yaml")
+OF_MODEL = (MODEL, "model.pyhf.json", "combine/datacard.txt", "combine/datacard.root", f"hepdata/{MODEL}")
 
 
 def ready_to_write(folder: "str | os.PathLike[str]") -> None:
@@ -44,7 +44,7 @@ def write_statements(
 
     spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, figures as PDF and PNG
     (with an interval from `lo` to `hi` shaded), and, unless the scan was an envelope, the model of the largest excess:
-    model.hs3.json, model.pyhf.json, combine/datacard.txt. What an earlier fit left under these names is removed. Needs
+    model.hs3.json, model.pyhf.json, combine/datacard.txt. What an earlier fit left under these names goes. Needs
     `pip install lamppost[stats,report]`.
 
     Raises
@@ -65,8 +65,6 @@ def write_statements(
     model = None if what.criterion == "envelope" else what.workspace(found, found.best_mass)
     documents = {} if model is None else {MODEL: export.to_hs3(model), "model.pyhf.json": export.to_pyhf(model)}
     try:
-        for name in EARLIER:  # of another fit, and perhaps not written again
-            (target / name).unlink(missing_ok=True)
         made = [export.write_csv(table, target / name) for table, name in zip(tables, names, strict=False)]
         for name, document in documents.items():
             write_file(target / name, (json.dumps(document, indent=1) + "\n").encode())
@@ -77,6 +75,8 @@ def write_statements(
             made.append(export.write_shape_card(model, target / "combine"))
         resources = {} if model is None else {"the model at the largest excess, HS3": target / MODEL}
         made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))
+        for name in (*(() if limits else OF_LIMITS), *(() if model else OF_MODEL)):  # those of an earlier fit
+            (target / name).unlink(missing_ok=True)
     except OSError as error:
         raise not_written(target, error) from None
     return made

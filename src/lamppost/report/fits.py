@@ -1,5 +1,6 @@
 """The figures of a fit to a plain spectrum: the spectrum with its band, local p-values, limits."""
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from matplotlib.figure import Figure
 from lamppost.report.canvas import Part, array, coarse, frame, log_axis
 from lamppost.report.drawing import studio
 from lamppost.report.plots import BLUE, SIZE, Curve, p_values, spectrum
+from lamppost.run.artefacts import write_file
 from lamppost.stats import BackgroundFit, Limit
 
 __all__ = ["write_figures"]
@@ -35,7 +37,9 @@ def write_figures(
     with studio(None):
         for name, figure in figures(part, fit, background, limits, interval):
             for suffix, given in ((".pdf", {"metadata": {"CreationDate": None}}), (".png", {"dpi": 180})):
-                figure.savefig(folder / f"{name}{suffix}", **given)
+                drawn = io.BytesIO()
+                figure.savefig(drawn, format=suffix[1:], **given)
+                write_file(folder / f"{name}{suffix}", drawn.getvalue())
                 made.append(folder / f"{name}{suffix}")
     return made
 
