@@ -194,6 +194,34 @@ def test_two_losses_are_forgiven(tmp_path: Path) -> None:
     assert Store(tmp_path).read_json("end.json") == 231
 
 
+class Starting(Pool):
+    """A pool that notices a dead worker while it starts another one: the pipe that this was to inherit is closed."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        if len(self.shared.made) > 1:
+            return super().submit(fn, *args, **kwargs)
+        self._broken = self.shared.fatal(0, "")
+        raise ValueError("bad value(s) in fds_to_keep")
+
+
+class StartingPools(Pools):
+    def __call__(self) -> Executor:
+        self.made.append(Starting(self))
+        return self.made[-1]
+
+
+def test_a_pool_that_breaks_while_it_starts_a_worker(tmp_path: Path) -> None:
+    pools = StartingPools(lambda number, key: number == 0)
+    run(diamond(), tmp_path, pools)
+    assert Store(tmp_path).read_json("end.json") == 231
+    assert len(pools.made) == 2
+
+
+def test_a_worker_that_cannot_be_started(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="fds_to_keep"):
+        run(diamond(), tmp_path, StartingPools())
+
+
 def test_an_interruption_leaves_no_process(tmp_path: Path) -> None:
     pools: list[Any] = []
 

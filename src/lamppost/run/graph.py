@@ -131,9 +131,12 @@ def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":
     try:
         with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
             return executor.submit(execute, store.folder, task.function, task.key, task.arguments)
-    except BrokenProcessPool as error:
+    except (BrokenProcessPool, OSError, ValueError) as error:
+        # a pool that breaks while it starts another worker closes the pipes which that one was to inherit
+        if not (isinstance(error, BrokenProcessPool) or getattr(executor, "_broken", False)):
+            raise
         lost: Future[Report] = Future()
-        lost.set_exception(error)
+        lost.set_exception(BrokenProcessPool(str(error)))
         return lost
 
 
