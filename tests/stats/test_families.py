@@ -64,7 +64,7 @@ def test_aic_adds_a_useless_parameter_as_often_as_it_must() -> None:
 
 
 def test_a_way_to_choose_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(ConfigError, match="n_parameters: a number, 'aic' or nothing for the F-test, not 'bic'"):
+    with pytest.raises(ConfigError, match="n_parameters: expected a number, 'aic' or 'f_test', found 'bic'"):
         fit_background(falling(1000), "dijet", "bic")  # type: ignore[arg-type]
 
 

@@ -14,7 +14,7 @@ from lamppost.core import Array
 from lamppost.errors import ConfigError, FitError
 from lamppost.stats import CrystalBall, Spectrum
 from lamppost.stats.asymptotics import log_cls, log_cls_band, solve
-from lamppost.stats.limits.likelihood import likelihood
+from lamppost.stats.limits.envelope import likelihood
 from lamppost.stats.limits.limits import limit_of, upper_limit
 from lamppost.stats.limits.toy_limits import crossing, tails, toy_cls
 from lamppost.stats.limits.workspace import Workspace

@@ -10,8 +10,10 @@ from smooth_spectra import falling_masses
 
 from lamppost.core import Array
 from lamppost.stats import Spectrum, bin_edges
-from lamppost.stats.limits.likelihood import Likelihood, likelihood
+from lamppost.stats.limits.envelope import likelihood
+from lamppost.stats.limits.likelihood import Likelihood
 from lamppost.stats.limits.significance import significance
+from lamppost.stats.limits.statistic import Point
 
 
 @pytest.fixture(scope="module")
@@ -59,10 +61,10 @@ def test_derivatives(full: Likelihood, seed: int, signal: float) -> None:
 def test_expectation_is_that_of_the_workspace(full: Likelihood, seed: int) -> None:
     """The splines of the compiled model against the shapes themselves."""
     theta = point(full, seed, 150.0)
-    background = full.expected(np.append(theta[: full.first], np.zeros(len(theta) - full.first)))
+    background = full.expected(Point(np.append(theta[: full.first], np.zeros(len(theta) - full.first)), 0.0, True))
     values = dict(zip(full.names, theta[full.first : -1], strict=True))
     np.testing.assert_allclose(
-        full.expected(theta), full.workspace.expected(background, 150.0, values), atol=1e-4 * 150.0
+        full.expected(Point(theta, 0.0, True)), full.workspace.expected(background, 150.0, values), atol=1e-4 * 150.0
     )
 
 
@@ -130,7 +132,7 @@ def test_every_fit_reaches_a_minimum(full: Likelihood, seed: int, signal: float)
     rng = np.random.default_rng(seed)
     counts, centres = full.draw(full.at(signal), 1, rng)
     toy = full.with_data(counts[0], centres[0])
-    best = toy.fit(start=toy.null.theta)
+    best = toy.fit(start=toy.null)
     assert best.converged
     errors = np.sqrt(np.diag(toy.covariance(best)))
     for _ in range(10):

@@ -25,6 +25,7 @@ from lamppost.stats import (
     Upcrossings,
     Workspace,
 )
+from lamppost.stats.scans.choices import at_fixed_mass
 
 __all__ = ["SpectrumFit", "described"]
 
@@ -42,8 +43,14 @@ class SpectrumFit(Spec):
     signal: Annotated[SerializeAsAny[Signal], BeforeValidator(Signal.parse)] = Field(
         default_factory=lambda: Signal.parse("crystal_ball"), description="shape and detector resolution"
     )
-    n_parameters: PositiveInt | Literal["aic"] | None = Field(None, description="by default found by F-test")
-    criterion: Criterion = Field("aic", description="how a family is chosen, or `envelope`: all orders are profiled")
+    n_parameters: PositiveInt | Literal["aic", "f_test"] | None = Field(
+        None, description="by default found by F-test, and all profiled where the criterion is an envelope"
+    )
+    criterion: Criterion | None = Field(
+        None,
+        description="how a family is chosen, or `envelope`: all orders are profiled; "
+        "by default the smallest AIC, and an envelope at a fixed mass and in limits, where no toys repeat a choice",
+    )
     lower_edges: Several[float] = Field((), description="the range begins at the lowest of these that fits")
     systematics: tuple[Source, ...] = Field((), description="uncertainties of the signal, in limits")
     spurious: Several[Family] = Field((), description="families whose spectra `background` may mistake for a signal")
@@ -59,7 +66,7 @@ class SpectrumFit(Spec):
         if self.spurious and self.lower_edges:
             msg = "spurious signals are those of one range: expected no lower_edges beside `spurious`"
             raise ValueError(msg)
-        refuse_in_vain(self.background, self.spurious, self.criterion)
+        refuse_in_vain(self.background, self.spurious, self.criterion or "aic")
         return self
 
     def scan(
@@ -106,13 +113,13 @@ class SpectrumFit(Spec):
 
         false = self._spurious(observed, np.array([mass]), None)
         width = None if false is None else float(false[0])
-        given = {**self._chosen, "signal": self.signal, "spurious": width}
+        given = {**self._chosen, "criterion": self.criterion, "signal": self.signal, "spurious": width}
         return local_significance(observed, mass, **given, toys=toys, seed=seed)
 
     def limits(
         self, found: ScanResult, masses: Sequence[float], *, level: float = 0.95, toys: int | None = None, seed: int = 1
     ) -> list[Limit]:
-        """CLs limits at these masses, with the background and range that the scan chose."""
+        """CLs limits at these masses, over the range that the scan chose; see `workspace`."""
         from lamppost.stats import upper_limit
 
         return [upper_limit(self.workspace(found, mass), level=level, toys=toys, seed=seed) for mass in masses]
@@ -124,16 +131,26 @@ class SpectrumFit(Spec):
         return impacts(self.workspace(found, mass), level=level)
 
     def workspace(self, found: ScanResult, mass: float) -> Workspace:
-        """The statistical model of one mass, with the background and range that the scan chose.
+        """The statistical model of one mass over the range that the scan chose.
 
-        Raises
-        ------
-        ConfigError
-            If the scan was an envelope, which is no model of one background.
+        It profiles all backgrounds, unless a criterion, an order or a spurious signal says that one is chosen: then it
+        is `model`.
         """
-        if self.criterion == "envelope":
-            msg = "limits, impacts and models hold one background: expected a criterion other than 'envelope'"
-            raise ConfigError(msg)
+        families = self.background
+        if at_fixed_mass(self.criterion, len(families), self.n_parameters, bool(self.spurious)) != "envelope":
+            return self.model(found, mass)
+        return Workspace(
+            found.spectrum,
+            mass,
+            background=families[0],
+            alternatives=families[1:],
+            n_parameters=self.n_parameters,
+            signal=self.signal,
+            systematics=self.systematics,
+        )
+
+    def model(self, found: ScanResult, mass: float) -> Workspace:
+        """The statistical model of one mass with the one background, and the range, that the scan chose."""
         fitted = found.background
         spurious = self._false_signal(found.spectrum, fitted, np.array([mass]))
         return Workspace(
@@ -149,7 +166,8 @@ class SpectrumFit(Spec):
     @property
     def _chosen(self) -> dict[str, Any]:
         """How the background is chosen."""
-        return {name: getattr(self, name) for name in ("background", "n_parameters", "criterion", "lower_edges")}
+        names = ("background", "n_parameters", "lower_edges")
+        return {**{name: getattr(self, name) for name in names}, "criterion": self.criterion or "aic"}
 
     def _asked(
         self, observed: Spectrum, masses: Sequence[float] | None, window: tuple[float, float] | None
@@ -173,7 +191,11 @@ class SpectrumFit(Spec):
         if not self.spurious:
             return None
         chosen = choose(
-            observed, self.background, n_parameters=self.n_parameters, criterion=self.criterion, masked=window
+            observed,
+            self.background,
+            n_parameters=self.n_parameters,
+            criterion=self.criterion or "aic",
+            masked=window,
         )
         return self._false_signal(observed, chosen.background, masses)
 

@@ -62,7 +62,7 @@ def write_statements(
     if limits:
         tables.append(export.limit_table(limits))
     names = ("spectrum.csv", "scan.csv", "limits.csv")
-    model = None if what.criterion == "envelope" else what.workspace(found, found.best_mass)
+    model = None if what.criterion == "envelope" else what.model(found, found.best_mass)
     documents = {} if model is None else {MODEL: export.to_hs3(model), "model.pyhf.json": export.to_pyhf(model)}
     try:
         made = [export.write_csv(table, target / name) for table, name in zip(tables, names, strict=False)]

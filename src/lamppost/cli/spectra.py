@@ -44,11 +44,13 @@ def _model_options(fit: argparse.ArgumentParser) -> None:
         metavar="KIND",
         help="dijet (default), diphoton, ua2, polynomial; several: smallest AIC",
     )
-    group.add_argument("--parameters", type=_order, metavar="P", help="a number, or aic; default: by F-test")
+    group.add_argument(
+        "--parameters", type=_order, metavar="P", help="a number, aic or f_test (the default of the scan)"
+    )
     group.add_argument(
         "--criterion",
         choices=("aic", "p_value", "envelope"),
-        help="how a family is chosen; envelope: all orders are profiled",
+        help="how a family is chosen; envelope: all orders are profiled, the default of --at and --limits",
     )
     group.add_argument("--sqrt-s", type=float, metavar="E", help="scale of the families that have one; default 13000")
     group.add_argument(
@@ -103,10 +105,10 @@ def _limit_options(fit: argparse.ArgumentParser) -> None:
 
 
 def _order(value: str) -> Any:
-    if value != "aic" and not value.lstrip("-").isdigit():
-        msg = f"expected a number or aic, found {value!r}"
+    if value not in ("aic", "f_test") and not value.lstrip("-").isdigit():
+        msg = f"expected a number, aic or f_test, found {value!r}"
         raise argparse.ArgumentTypeError(msg)
-    return value if value == "aic" else int(value)
+    return value if value in ("aic", "f_test") else int(value)
 
 
 def _fit(options: argparse.Namespace) -> None:
@@ -135,7 +137,7 @@ def _fit(options: argparse.Namespace) -> None:
     order = found.background.n_parameters if what.criterion == "envelope" else what.n_parameters
     tests = goodness_of_fit(found.spectrum, family, order, window, toys=toys, seed=options.seed)
     tried = [{"function": one.function, "aic": one.aic if one.converged else None} for one in found.tried]
-    result |= {"criterion": what.criterion, "tried": tried}
+    result |= {"criterion": what.criterion or "aic", "tried": tried}
     result |= {"goodness": asdict(tests), **_looks(options, what, observed)}
     limits = what.limits(found, options.limits or (), level=options.level, toys=options.limit_toys, seed=options.seed)
     if options.limits:
@@ -151,9 +153,8 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _check(options: argparse.Namespace, what: "SpectrumFit", observed: "Spectrum") -> None:
     """Refuse before the work what would be refused after it."""
-    if what.criterion == "envelope" and (options.bump_hunter or options.limits):
-        asked = "--bump-hunter" if options.bump_hunter else "--limits"
-        msg = f"{asked} holds one background: expected a criterion other than 'envelope'"
+    if what.criterion == "envelope" and options.bump_hunter:
+        msg = "--bump-hunter holds one background: expected a criterion other than 'envelope'"
         raise ConfigError(msg)
     for name, masses in (("--at", options.at), ("--limits", options.limits)):
         for mass in masses or ():

@@ -29,6 +29,14 @@ class Binned:
 
     workspace: Workspace
 
+    def __post_init__(self) -> None:
+        if (members := self.workspace.members)[0] is not self.workspace:
+            msg = (
+                f"export: a model of one background is needed, found {len(members)} that are profiled: "
+                "expected n_parameters, or the workspace's own choice, `workspace.chosen`"
+            )
+            raise ConfigError(msg)
+
     @property
     def edges(self) -> Array:
         """Edges of the bins (n + 1,)."""

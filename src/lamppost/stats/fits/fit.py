@@ -16,7 +16,8 @@ from lamppost.stats.spectrum import Spectrum
 
 __all__ = ["BackgroundFit", "Order", "OrderStep", "fit_background"]
 
-Order = int | Literal["aic"] | None  # a number of parameters, Akaike's criterion, or the F-test
+Order = int | Literal["aic", "f_test"] | None
+"""A number of parameters, Akaike's criterion or the F-test; None is what the place at hand does by default."""
 
 
 def fit_background(
@@ -52,8 +53,8 @@ def unmasked(spectrum: Spectrum, masked: tuple[float, float] | None) -> NDArray[
 
 def orders(family: Background, n_parameters: Order, bins: int, at_least: int | None = None) -> tuple[int, int]:
     """Lowest and highest number of parameters to try in so many bins; FitError if there is none."""
-    if isinstance(n_parameters, str) and n_parameters != "aic":
-        msg = f"n_parameters: a number, 'aic' or nothing for the F-test, not {n_parameters!r}"
+    if isinstance(n_parameters, str) and n_parameters not in ("aic", "f_test"):
+        msg = f"n_parameters: expected a number, 'aic' or 'f_test', found {n_parameters!r}"
         raise ConfigError(msg)
     lowest, highest = family.min_parameters, family.max_parameters
     if at_least is not None:  # as many as the bins can bear

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from math import hypot, sqrt
 from typing import Any, NamedTuple
 
-from lamppost.stats.limits.likelihood import Likelihood, likelihood
+from lamppost.stats.limits.envelope import likelihood
 from lamppost.stats.limits.limits import observed_limit
 from lamppost.stats.limits.significance import nuisances
+from lamppost.stats.limits.statistic import Profile
 from lamppost.stats.limits.workspace import Workspace
 
 __all__ = ["Impact", "ImpactTable", "impacts"]
@@ -94,6 +95,6 @@ def impacts(workspace: Workspace, *, level: float = 0.95) -> ImpactTable:
     )
 
 
-def error_of(model: Likelihood) -> float:
+def error_of(model: Profile) -> float:
     """Error of the fitted yield."""
     return model.error(model.best)

@@ -1,45 +1,30 @@
 """A `Workspace` ready to be fitted: its arrays, one data set, and the parameters that are held."""
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import log
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lamppost.core import Array, Rng
-from lamppost.errors import ConfigError, FitError
+from lamppost.core import Array
+from lamppost.errors import ConfigError
 from lamppost.stats.fits.model import Model, build, nodes_needed
 from lamppost.stats.limits.shape_table import shape_table
+from lamppost.stats.limits.statistic import Point, Profile
 from lamppost.stats.limits.systematics import MassShift, Normalisation, TemplateShift, WidthShift
 from lamppost.stats.limits.workspace import SPURIOUS, Workspace
-from lamppost.stats.scans.local import events_under_peak
 
 if TYPE_CHECKING:
     from lamppost.stats.limits.profile import Arrays
 
-__all__ = ["Likelihood", "Point", "likelihood"]
-
-
-class Point(NamedTuple):
-    """A fitted point: all parameters (size,), half the deviance with constraints, whether it is a minimum."""
-
-    theta: Array
-    value: float
-    converged: bool
-
-    @property
-    def signal(self) -> float:
-        """The yield, a sum of weights."""
-        return float(self.theta[-1])
+__all__ = ["Likelihood", "of_one_background"]
 
 
 @dataclass(frozen=True, eq=False)
-class Likelihood:
-    """The profile likelihood of a workspace for one data set.
+class Likelihood(Profile):
+    """The profile likelihood of a workspace with one background, for one data set; see `Profile`.
 
-    n (bins,): equivalent events; centres (K + 1,): of the constraints, spurious signal first, zero in the data
     free (size,): which parameters may move; start (size,): where fits begin
     """
 
@@ -53,7 +38,6 @@ class Likelihood:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the nuisance parameters, in their order (K + 1,)."""
         return (SPURIOUS, *(source.name for source in self.workspace.systematics))
 
     @property
@@ -61,64 +45,19 @@ class Likelihood:
         """Index of the first nuisance parameter: the number of background parameters."""
         return int(self.arrays.basis.shape[1])
 
-    def fit(self, signal: float | None = None, start: Array | None = None) -> Point:
-        """The minimum for a given yield, or with the yield free and of either sign."""
+    @property
+    def moves(self) -> NDArray[np.bool_]:
+        return self.free[self.first : -1]
+
+    def fit(self, signal: float | None = None, start: Point | None = None) -> Point:
         from lamppost.stats.limits import profile, profiling
 
-        theta, free = np.array(self.start if start is None else start), self.free.copy()
+        theta, free = np.array(self.start if start is None else start.theta), self.free.copy()
         free[-1] = signal is None
         if signal is not None:
             theta[-1] = signal
         value, status = profiling.minimise(self.n, self.arrays, self.centres, free, theta, profile.scratch(self.arrays))
         return Point(theta, float(value), status == profiling.CONVERGED)
-
-    @cached_property
-    def null(self) -> Point:
-        """The fit without a signal.
-
-        Raises
-        ------
-        FitError
-            If it does not converge.
-        """
-        return self._reached(self.fit(0.0), "without a signal")
-
-    @cached_property
-    def best(self) -> Point:
-        """The fit with a yield of either sign.
-
-        Raises
-        ------
-        FitError
-            If it does not converge.
-        """
-        return self._reached(self.fit(start=self.null.theta), "with a signal")
-
-    @cached_property
-    def positive(self) -> Point:
-        """The best fit with s >= 0."""
-        return self.best if self.best.signal > 0.0 and self.best.value < self.null.value else self.null
-
-    def _reached(self, point: Point, what: str) -> Point:
-        if not point.converged:
-            msg = f"workspace: the fit {what} at mass {self.workspace.mass:g} does not converge"
-            raise FitError(msg)
-        return point
-
-    def at(self, signal: float, start: Point | None = None) -> Point:
-        """The fit for a given yield; FitError if it does not converge."""
-        begin = (start or self.positive).theta
-        return self._reached(self.fit(signal, begin), f"with {signal:g} signal events")
-
-    def q(self, signal: float) -> float:
-        """q-tilde of a yield (arXiv:1007.1727): zero below the fitted one, which counts as zero if negative."""
-        best = self.positive
-        return 0.0 if signal <= best.signal else max(0.0, 2.0 * (self.at(signal).value - best.value))
-
-    @property
-    def q0(self) -> float:
-        """The one-sided discovery statistic: zero if the fitted yield is negative."""
-        return max(0.0, 2.0 * (self.null.value - self.positive.value))
 
     def covariance(self, point: Point) -> Array:
         """Covariance (size, size) of all parameters at a minimum; zero for those that are held."""
@@ -132,58 +71,46 @@ class Likelihood:
         result[np.ix_(self.free, self.free)] = np.linalg.pinv(information, hermitian=True)
         return result
 
-    def error(self, point: Point) -> float:
-        """Error of the yield at a minimum, all else profiled."""
-        return float(np.sqrt(max(self.covariance(point)[-1, -1], 0.0)))
+    def errors(self, point: Point) -> Array:
+        return np.sqrt(np.maximum(np.diag(self.covariance(point))[self.first :], 0.0))
 
-    def expected(self, theta: Array) -> Array:
-        """Equivalent events expected at a point (bins,)."""
+    def expected(self, point: Point) -> Array:
         from lamppost.stats.limits import profile
 
         work = profile.scratch(self.arrays)
-        profile.evaluate(self.n, self.arrays, self.centres, False, np.asarray(theta), work)
+        profile.evaluate(self.n, self.arrays, self.centres, False, point.theta, work)
         background, signal = work.rows[0], work.numbers[0] * work.numbers[1] * work.form[0]
         part = signal / background
         return np.asarray(
             np.where(part < -0.5, 0.5 * np.exp(2.0 * np.clip(part, -300.0, -0.5) + 1.0), 1.0 + part) * background
         )
 
-    @property
-    def under_peak(self) -> float:
-        """Background events that the peak competes with (`local.events_under_peak`)."""
-        fractions = self.workspace.fractions / self.workspace.spectrum.scale
-        return events_under_peak(self.expected(self.null.theta), fractions)
-
-    def asimov(self, point: Point) -> "Likelihood":
-        """The data set that expects exactly this point, constraints centred on it."""
-        centres = point.theta[self.first : -1].copy()
-        return replace(self, n=self.expected(point.theta), centres=centres, start=point.theta.copy())
-
-    @cached_property
-    def expected_only(self) -> "Likelihood":
-        """The background-only Asimov data set: that of the fit without a signal."""
-        return self.asimov(self.null)
-
     def with_data(self, n: Array, centres: Array) -> "Likelihood":
-        """The same model of other data: equivalent events (bins,), centres of the constraints (K + 1,)."""
         return replace(self, n=n, centres=centres)
 
+    def begin_at(self, point: Point) -> "Likelihood":
+        return replace(self, start=point.theta.copy())
+
     def held(self, name: str, value: float) -> "Likelihood":
-        """The same with one nuisance parameter held at a value."""
         index = self.first + self.names.index(name)
         free, start = self.free.copy(), self.start.copy()
         free[index], start[index] = False, value
         return replace(self, free=free, start=start)
 
-    def draw(self, point: Point, toys: int, rng: Rng) -> tuple[Array, Array]:
-        """Toy data sets of a point: equivalent events (toys, bins) and centres of the constraints (toys, K + 1)."""
-        counts = rng.poisson(self.expected(point.theta), size=(toys, len(self.n))).astype(np.float64)
-        moves = self.free[self.first : -1]
-        return counts, point.theta[self.first : -1] + moves * rng.standard_normal((toys, len(moves)))
+    def fit_toys(self, counts: Array, centres: Array, start: Point, truth: float) -> Array:
+        from lamppost.stats.limits import profiling
+
+        return profiling.fit_toys(counts, self.arrays, centres, self.free, start.theta, truth)[:, :4]
+
+    def q_toys(self, counts: Array, centres: Array, start: Point, yields: Array) -> Array:
+        from lamppost.stats.limits import profiling
+
+        rows = profiling.q_tilde_toys(counts, self.arrays, centres, self.free, start.theta, yields)
+        return np.asarray(np.delete(rows, -2, axis=1))
 
 
-def likelihood(workspace: Workspace) -> Likelihood:
-    """The profile likelihood of the observation.
+def of_one_background(workspace: Workspace) -> Likelihood:
+    """The profile likelihood of the observation, with the background that the workspace fits to it.
 
     Raises
     ------

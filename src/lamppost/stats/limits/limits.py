@@ -8,7 +8,8 @@ import numpy as np
 
 from lamppost.core import Array
 from lamppost.stats.asymptotics import check_level, log_cls, log_cls_band, solve
-from lamppost.stats.limits.likelihood import Likelihood, likelihood
+from lamppost.stats.limits.envelope import likelihood
+from lamppost.stats.limits.statistic import Profile
 from lamppost.stats.limits.toy_limits import ToyCLs, crossing, toy_cls
 from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.scans.local import FEW_EVENTS
@@ -65,7 +66,7 @@ def upper_limit(workspace: Workspace, *, level: float = 0.95, toys: int | None =
     return limit_of(likelihood(workspace), level, toys, seed)
 
 
-def limit_of(model: Likelihood, level: float = 0.95, toys: int | None = 0, seed: Seed = 0) -> Limit:
+def limit_of(model: Profile, level: float = 0.95, toys: int | None = 0, seed: Seed = 0) -> Limit:
     """`upper_limit` of a likelihood at hand."""
     check_level(level)
     asimov = model.expected_only
@@ -82,7 +83,6 @@ def limit_of(model: Likelihood, level: float = 0.95, toys: int | None = 0, seed:
     if toys > 0:
         observed, error, expected, n_toys, failed = by_toys(model, level, toys, seed, np.append(expected, observed))
         method = f"{n_toys} toys"
-    method += f": {'only ' * (under < FEW_EVENTS)}{under:.3g} background events under the peak"
     return Limit(
         mass=model.workspace.mass,
         level=level,
@@ -91,13 +91,13 @@ def limit_of(model: Likelihood, level: float = 0.95, toys: int | None = 0, seed:
         expected=expected,
         signal=model.best.signal,
         signal_error=model.error(model.best),
-        method=method,
+        method=model.how(method),
         n_toys=n_toys,
         n_failed=failed,
     )
 
 
-def observed_limit(model: Likelihood, level: float) -> float:
+def observed_limit(model: Profile, level: float) -> float:
     """The asymptotic limit alone."""
     check_level(level)
     asimov = model.expected_only
@@ -105,9 +105,7 @@ def observed_limit(model: Likelihood, level: float) -> float:
     return solve(lambda s: log_cls(model.q(s), asimov.q(s)), level, model.positive.signal, step)
 
 
-def by_toys(
-    model: Likelihood, level: float, toys: int, seed: Seed, near: Array
-) -> tuple[float, float, Array, int, int]:
+def by_toys(model: Profile, level: float, toys: int, seed: Seed, near: Array) -> tuple[float, float, Array, int, int]:
     """Limit, its error, expected limits, toys and failures; `near` (k,) are the limits to look around."""
     target, streams = log(1.0 - level), seed_sequence(seed).spawn(5)
     yields = np.linspace(0.85 * near.min(), 1.15 * near.max(), 16)

@@ -11,7 +11,7 @@ from lamppost.core import Array
 from lamppost.stats.fits.newton import CONVERGED, FAILED, TOLERANCE, compiled, dot, solve
 from lamppost.stats.limits.profile import evaluate, scratch
 
-__all__ = ["CONVERGED", "fit_toys", "minimise", "q_tilde", "q_tilde_toys"]
+__all__ = ["CONVERGED", "fit_toys", "minimise", "q_tilde", "q_tilde_toys", "value_toys"]
 
 ITERATIONS = 100
 
@@ -175,16 +175,43 @@ def q_tilde_toys(counts: Array, arrays: Any, centres: Array, free: Any, start: A
 
 
 @compiled
-def fit_toys(counts: Array, arrays: Any, centres: Array, free: Any, start: Array, truth: float) -> Array:
-    """A free fit of every toy: (toys, 4) yield of either sign, its error, twice the rise of -ln L to `truth`, status.
+def value_toys(counts: Array, arrays: Any, centres: Array, free: Any, start: Array, yields: Array) -> Array:
+    """Half the deviance of every toy in `counts` (toys, bins) with its `centres` (toys, K + 1), all else profiled.
 
-    The status also tells whether the fit at `truth` failed.
+    Returns (toys, m + 4): at the m yields, without a signal, with a yield >= 0 free; that yield; how many fits failed.
+    """
+    work = scratch(arrays)
+    last, points = start.shape[0] - 1, yields.shape[0]
+    null, best, point = start.copy(), start.copy(), start.copy()
+    result = np.zeros((counts.shape[0], points + 4))
+    for t in range(counts.shape[0]):
+        n, centre, row = counts[t], centres[t], result[t]
+        q0, failed = q_tilde(n, arrays, centre, free, start, yields[:0], row[:0], null, best, work)
+        free_not = free.copy()
+        free_not[last] = False
+        point[:] = null
+        row[points], status = minimise(n, arrays, centre, free_not, point, work)
+        row[points + 1], row[points + 2] = row[points] - 0.5 * q0, best[last]
+        failed += status
+        for j in range(points):
+            point[last] = yields[j]
+            row[j], status = minimise(n, arrays, centre, free_not, point, work)
+            failed += status
+        row[points + 3] = failed
+    return result
+
+
+@compiled
+def fit_toys(counts: Array, arrays: Any, centres: Array, free: Any, start: Array, truth: float) -> Array:
+    """A free fit of every toy: (toys, 5) yield of either sign, its error, twice the rise of -ln L to `truth`, status.
+
+    The status also tells whether the fit at `truth` failed. Last is half the deviance.
     """
     work = scratch(arrays)
     last = start.shape[0] - 1
     free = free.copy()
     point = start.copy()
-    result = np.zeros((counts.shape[0], 4))
+    result = np.zeros((counts.shape[0], 5))
     for t in range(counts.shape[0]):
         point[:] = start
         point[last] = truth
@@ -194,4 +221,5 @@ def fit_toys(counts: Array, arrays: Any, centres: Array, free: Any, start: Array
         value, status = minimise(counts[t], arrays, centres[t], free, point, work)
         result[t, 0], result[t, 1] = point[last], 1.0 / work.factor[last, last]
         result[t, 2], result[t, 3] = max(0.0, 2.0 * (at_truth - value)), max(status, failed)
+        result[t, 4] = value
     return result

@@ -9,8 +9,9 @@ import numpy as np
 from lamppost.core import Array
 from lamppost.errors import FitError
 from lamppost.stats.asymptotics import check_level, log_cls
-from lamppost.stats.limits.likelihood import Likelihood, likelihood
+from lamppost.stats.limits.envelope import likelihood
 from lamppost.stats.limits.limits import observed_limit
+from lamppost.stats.limits.statistic import Profile
 from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.toys import Seed, block_rng, seed_sequence
 
@@ -93,16 +94,14 @@ def bias_test(
     FitError
         If the fit to the observation does not converge, or `truth` does not fit the bins.
     """
-    from lamppost.stats.limits import profiling
-
     model = likelihood(workspace)
     unit, root = unit_error(model), seed_sequence(seed)
     results = []
     for j, strength in enumerate(strengths):
         injected = strength * unit
         counts, centres = inject(model, injected, truth, toys, block_rng(root, j))
-        rows = profiling.fit_toys(counts, model.arrays, centres, model.free, model.null.theta, injected)
-        failed = rows[:, 3] != profiling.CONVERGED
+        rows = model.fit_toys(counts, centres, model.null, injected)
+        failed = rows[:, 3] > 0
         signals, errors, rise = rows[~failed, :3].T
         away = signals - injected
         results.append(
@@ -163,28 +162,27 @@ def coverage(
     return tuple(results)
 
 
-def covers(model: Likelihood, signal: float, level: float) -> bool:
+def covers(model: Profile, signal: float, level: float) -> bool:
     """Whether asymptotic CLs of the data does not exclude a yield."""
     return signal == 0.0 or log_cls(model.q(signal), model.expected_only.q(signal)) >= log(1.0 - level)
 
 
-def unit_error(model: Likelihood) -> float:
+def unit_error(model: Profile) -> float:
     """Error of the yield expected from background alone."""
     return model.expected_only.error(model.expected_only.null)
 
 
 def inject(
-    model: Likelihood, signal: float, truth: Array | None, toys: int, rng: np.random.Generator
+    model: Profile, signal: float, truth: Array | None, toys: int, rng: np.random.Generator
 ) -> tuple[Array, Array]:
     """Toys (toys, bins) in equivalent events with a nominal signal, and centres of the constraints (toys, K + 1)."""
     signal_bins = signal * model.workspace.fractions / model.workspace.spectrum.scale
     mu = true_background(model, truth) + signal_bins
     counts = rng.poisson(mu, size=(toys, len(mu))).astype(np.float64)
-    moves = model.free[model.first : -1]
-    return counts, moves * rng.standard_normal((toys, len(moves)))
+    return counts, model.moves * rng.standard_normal((toys, len(model.moves)))
 
 
-def true_background(model: Likelihood, truth: Array | None) -> Array:
+def true_background(model: Profile, truth: Array | None) -> Array:
     """Equivalent events (bins,) of the true background, by default of the fit to the observation."""
     spectrum = model.workspace.spectrum
     background = np.array(model.workspace.background_fit.expected if truth is None else truth, dtype=np.float64)

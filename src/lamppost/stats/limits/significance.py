@@ -8,7 +8,8 @@ import numpy as np
 
 from lamppost.core import Array
 from lamppost.stats.convert import p_from_z
-from lamppost.stats.limits.likelihood import Likelihood, Point, likelihood
+from lamppost.stats.limits.envelope import likelihood
+from lamppost.stats.limits.statistic import Point, Profile
 from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.scans.local import FEW_EVENTS
 from lamppost.stats.toys import (
@@ -89,31 +90,26 @@ def significance(workspace: Workspace, *, toys: int | None = None, seed: Seed = 
         z=tail.z or 0.0,
         p_error=tail.error or 0.0,
         nuisances=nuisances(model, model.best),
-        method=f"{tail.method}: {'only ' * (under < FEW_EVENTS)}{under:.3g} background events under the peak",
+        method=model.how(tail.method),
         n_toys=len(values),
         n_failed=int(np.isinf(values).sum()),
     )
 
 
-def toy_values(model: Likelihood, toys: int, seed: Seed) -> Array:
+def toy_values(model: Profile, toys: int, seed: Seed) -> Array:
     """q0 of toys of the fit without a signal (n,), infinite where a fit failed."""
-    from lamppost.stats.limits import profiling
-
     root = seed_sequence(seed)
 
     def block(number: int) -> Array:
         counts, centres = model.draw(model.null, BLOCK, block_rng(root, number))
-        rows = profiling.q_tilde_toys(counts, model.arrays, centres, model.free, model.null.theta, np.empty(0))
-        return np.where(rows[:, 2] > 0, np.inf, rows[:, 0])[:, None]
+        rows = model.q_toys(counts, centres, model.null, np.empty(0))
+        return np.where(rows[:, 1] > 0, np.inf, rows[:, 0])[:, None]
 
     return run_blocks(toys, model.q0, block)[:, 0] if toys > 0 else np.empty(0)
 
 
-def nuisances(model: Likelihood, point: Point) -> tuple[Nuisance, ...]:
+def nuisances(model: Profile, point: Point) -> tuple[Nuisance, ...]:
     """The nuisance parameters of a fit; the spurious signal only if the model has one."""
-    errors = np.sqrt(np.maximum(np.diag(model.covariance(point)), 0.0))
-    indices = range(model.first, len(model.free) - 1)
-    found = [
-        Nuisance(name, float(point.theta[i]), float(errors[i])) for i, name in zip(indices, model.names, strict=True)
-    ]
-    return tuple(found if model.arrays.spurious > 0.0 else found[1:])
+    rows = zip(model.names, model.nuisances(point), model.errors(point)[:-1], strict=True)
+    found = [Nuisance(name, float(pull), float(error)) for name, pull, error in rows]
+    return tuple(found if model.workspace.spurious > 0.0 else found[1:])

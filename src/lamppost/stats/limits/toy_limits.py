@@ -8,7 +8,7 @@ from scipy.special import expit, ndtr
 
 from lamppost.core import Array
 from lamppost.errors import FitError
-from lamppost.stats.limits.likelihood import Likelihood, Point
+from lamppost.stats.limits.statistic import Point, Profile
 from lamppost.stats.toys import block_rng
 
 __all__ = ["ToyCLs", "crossing", "toy_cls"]
@@ -50,33 +50,29 @@ class Toys:
     counts: Array
     centres: Array
 
-    def log_ratio(self, model: Likelihood, signal: Point, null: Point) -> Array:
+    def log_ratio(self, model: Profile, signal: Point, null: Point) -> Array:
         """ln of the probability of every toy with a signal over that without (toys,)."""
-        with_signal, without = model.expected(signal.theta), model.expected(null.theta)
+        with_signal, without = model.expected(signal), model.expected(null)
         counts = self.counts @ np.log(with_signal / without) - np.sum(with_signal - without)
-        inside, outside = (np.square(self.centres - p.theta[model.first : -1]).sum(axis=1) for p in (signal, null))
+        inside, outside = (np.square(self.centres - model.nuisances(p)).sum(axis=1) for p in (signal, null))
         return np.asarray(counts - 0.5 * (inside - outside))
 
 
-def toy_cls(model: Likelihood, yields: Array, toys: int, root: np.random.SeedSequence) -> ToyCLs:
+def toy_cls(model: Profile, yields: Array, toys: int, root: np.random.SeedSequence) -> ToyCLs:
     """CLs of `yields` (m,) from `toys` toys of background alone and as many with the signal at every yield.
 
     Toys start from the fit to the data with the yield given. Both samples estimate both tails, each toy with the
     weight P / (P_sb + P_b) that its own probability gives it (Veach and Guibas, SIGGRAPH 1995): so CLs is known also
     far out in the tail of s + b, where a deficit puts the data. A toy in which a fit failed counts against exclusion.
     """
-    from lamppost.stats.limits import profiling
-
     yields = np.sort(yields)
     null = Toys(*model.draw(model.null, toys, block_rng(root, 0)))
-    arguments = (model.arrays, null.centres, model.free, model.null.theta)
-    q_null = statistics(profiling.q_tilde_toys(null.counts, *arguments, yields))
+    q_null = statistics(model.q_toys(null.counts, null.centres, model.null, yields))
     failed, rows = int(np.isnan(q_null[:, 0]).sum()), []
     for j, signal in enumerate(yields):
         point = model.at(float(signal))
         drawn = Toys(*model.draw(point, toys, block_rng(root, 1 + j)))
-        arguments = (model.arrays, drawn.centres, model.free, point.theta)
-        q = statistics(profiling.q_tilde_toys(drawn.counts, *arguments, yields[j : j + 1]))[:, 0]
+        q = statistics(model.q_toys(drawn.counts, drawn.centres, point, yields[j : j + 1]))[:, 0]
         failed += int(np.isnan(q).sum())
         log_ratio = np.append(*(sample.log_ratio(model, point, model.null) for sample in (drawn, null)))
         rows.append(tails(np.append(q, q_null[:, j]), log_ratio, model.q(float(signal))))
@@ -86,7 +82,7 @@ def toy_cls(model: Likelihood, yields: Array, toys: int, root: np.random.SeedSeq
 
 def statistics(rows: Array) -> Array:
     """q-tilde of toys (toys, m), NaN where a fit failed."""
-    return np.where(rows[:, -1:] > 0, np.nan, rows[:, :-3])
+    return np.where(rows[:, -1:] > 0, np.nan, rows[:, :-2])
 
 
 def tails(q: Array, log_ratio: Array, observed: float) -> tuple[Array, Array, Array]:

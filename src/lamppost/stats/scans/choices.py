@@ -14,7 +14,7 @@ from lamppost.stats.shapes.background import background as parse_background
 from lamppost.stats.shapes.signals import Gaussian
 from lamppost.stats.spectrum import Spectrum
 
-__all__ = ["AtLeast", "Choice", "Criterion", "Plan", "choose"]
+__all__ = ["AtLeast", "Choice", "Criterion", "Plan", "at_fixed_mass", "choose"]
 
 Criterion = Literal["aic", "p_value", "envelope"]
 AtLeast = int | Sequence[int | None] | None
@@ -89,6 +89,20 @@ def plan(
         msg = f"at_least: expected a number, or one for each of {len(families)} families, found {len(fewest)}"
         raise ConfigError(msg)
     return Plan(families, n_parameters, fewest, criterion, tuple(float(edge) for edge in lower_edges))
+
+
+def at_fixed_mass(
+    criterion: Criterion | None, families: int, n_parameters: Order, nuisance: bool, ranges: int = 1
+) -> Criterion:
+    """The criterion of a statement at one mass if the user names none: an envelope, where there is a choice to profile.
+
+    No toys repeat a choice made on the data there, and p-values and errors would come out too small. A spurious signal
+    (`nuisance`), several ranges and an order chosen as asked stand in the way.
+    """
+    if criterion is not None:
+        return criterion
+    fixed = families == 1 and isinstance(n_parameters, int)
+    return "aic" if fixed or isinstance(n_parameters, str) or nuisance or ranges > 1 else "envelope"
 
 
 def choose(

@@ -11,7 +11,7 @@ from lamppost.core import Array
 from lamppost.errors import ConfigError
 from lamppost.stats.convert import p_from_z
 from lamppost.stats.fits.fit import Order
-from lamppost.stats.scans.choices import AtLeast, Criterion, plan
+from lamppost.stats.scans.choices import AtLeast, Criterion, at_fixed_mass, plan
 from lamppost.stats.scans.procedure import Procedure, procedure
 from lamppost.stats.scans.search import Search
 from lamppost.stats.shapes.signals import Signal
@@ -61,7 +61,7 @@ def local_significance(
     signal: object = "crystal_ball",
     n_parameters: Order = None,
     at_least: AtLeast = None,
-    criterion: Criterion = "aic",
+    criterion: Criterion | None = None,
     lower_edges: Sequence[float] = (),
     spurious: float | None = None,
     method: Literal["auto", "asymptotic", "toys"] = "auto",
@@ -69,6 +69,10 @@ def local_significance(
     seed: Seed = 0,
 ) -> LocalSignificance:
     """p-value of the excess at a mass chosen without looking: nothing is added for looking elsewhere.
+
+    By default all orders of all backgrounds are profiled (the criterion "envelope" of `scan`), for an asymptotic p
+    takes no account of a choice made on the data; a criterion, or "f_test" or "aic" for `n_parameters`, makes one. With
+    a spurious signal or several lower edges the choice is that of `scan`.
 
     "auto" makes toys where `why_toys` finds a reason, unless there is no excess (q0 = 0, p = 0.5 by convention). Toys
     repeat the choice of the background, as in `scan`, and both fits; they stop once 400 exceed the data, and where
@@ -84,6 +88,9 @@ def local_significance(
     if method not in ("auto", "asymptotic", "toys"):
         msg = f'local significance: method must be "auto", "asymptotic" or "toys", found {method!r}'
         raise ConfigError(msg)
+    several = isinstance(background, Sequence) and not isinstance(background, str)
+    families = len(background) if several else 1  # type: ignore[arg-type]
+    criterion = at_fixed_mass(criterion, families, n_parameters, spurious is not None, len(lower_edges))
     shape, chosen = parse_signal(signal), plan(background, n_parameters, at_least, criterion, lower_edges)
     width = None if spurious is None else np.array([float(spurious)])
     ready = procedure(spectrum, chosen, shape, np.array([float(mass)]), None, width)

@@ -1,0 +1,172 @@
+"""What follows from any profile likelihood of a signal yield: minima, test statistics, data sets like the observed."""
+
+from abc import ABC, abstractmethod
+from functools import cached_property
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lamppost.core import Array, Rng
+from lamppost.errors import FitError
+from lamppost.stats.limits.workspace import Workspace
+from lamppost.stats.scans.local import FEW_EVENTS, events_under_peak
+
+__all__ = ["Point", "Profile"]
+
+
+class Point(NamedTuple):
+    """A fitted point of a member of an envelope: all its parameters (size,), the last one the yield.
+
+    value: half the deviance with constraints; converged: whether it is a minimum; member: of several backgrounds, the
+    number of the one that it belongs to
+    """
+
+    theta: Array
+    value: float
+    converged: bool
+    member: int = 0
+
+    @property
+    def signal(self) -> float:
+        """The yield, a sum of weights."""
+        return float(self.theta[-1])
+
+
+class Profile(ABC):
+    """The profile likelihood of the yield of a workspace, for one data set.
+
+    n (bins,): equivalent events; centres (K + 1,): of the constraints, the spurious signal first, zero in the data
+    """
+
+    workspace: Workspace
+    n: Array
+    centres: Array
+
+    @property
+    @abstractmethod
+    def names(self) -> tuple[str, ...]:
+        """Names of the nuisance parameters, in their order (K + 1,)."""
+
+    @property
+    def profiled(self) -> str:
+        """What else is profiled, in words."""
+        return ""
+
+    @property
+    @abstractmethod
+    def moves(self) -> NDArray[np.bool_]:
+        """Which constraints there are (K + 1,): those of nuisance parameters that are not held."""
+
+    @abstractmethod
+    def fit(self, signal: float | None = None, start: Point | None = None) -> Point:
+        """The minimum for a given yield, or with the yield free and of either sign."""
+
+    @abstractmethod
+    def errors(self, point: Point) -> Array:
+        """Errors at a minimum (K + 2,) of the nuisance parameters and the yield, all else profiled; 0 if held."""
+
+    @abstractmethod
+    def expected(self, point: Point) -> Array:
+        """Equivalent events expected at a point (bins,)."""
+
+    @abstractmethod
+    def with_data(self, n: Array, centres: Array) -> Self:
+        """The same model of other data: equivalent events (bins,), centres of the constraints (K + 1,)."""
+
+    @abstractmethod
+    def begin_at(self, point: Point) -> Self:
+        """The same, fits begin at a point."""
+
+    @abstractmethod
+    def held(self, name: str, value: float) -> Self:
+        """The same with one nuisance parameter held at a value."""
+
+    @abstractmethod
+    def fit_toys(self, counts: Array, centres: Array, start: Point, truth: float) -> Array:
+        """A free fit of every toy: (toys, 4) yield, error, twice the rise of -ln L to `truth`, if it failed."""
+
+    @abstractmethod
+    def q_toys(self, counts: Array, centres: Array, start: Point, yields: Array) -> Array:
+        """q-tilde of m yields in every toy, then its q0 and whether a fit failed: (toys, m + 2)."""
+
+    @cached_property
+    def null(self) -> Point:
+        """The fit without a signal.
+
+        Raises
+        ------
+        FitError
+            If it does not converge.
+        """
+        return self._reached(self.fit(0.0), "without a signal")
+
+    @cached_property
+    def best(self) -> Point:
+        """The fit with a yield of either sign.
+
+        Raises
+        ------
+        FitError
+            If it does not converge.
+        """
+        return self._reached(self.fit(start=self.null), "with a signal")
+
+    @cached_property
+    def positive(self) -> Point:
+        """The best fit with s >= 0."""
+        return self.best if self.best.signal > 0.0 and self.best.value < self.null.value else self.null
+
+    def error(self, point: Point) -> float:
+        """Error of the yield at a minimum, all else profiled."""
+        return float(self.errors(point)[-1])
+
+    def nuisances(self, point: Point) -> Array:
+        """The nuisance parameters at a point (K + 1,)."""
+        return point.theta[-1 - len(self.moves) : -1].copy()
+
+    def _reached(self, point: Point, what: str) -> Point:
+        if not point.converged:
+            msg = f"workspace: the fit {what} at mass {self.workspace.mass:g} does not converge"
+            raise FitError(msg)
+        return point
+
+    def at(self, signal: float, start: Point | None = None) -> Point:
+        """The fit for a given yield; FitError if it does not converge."""
+        return self._reached(self.fit(signal, start or self.positive), f"with {signal:g} signal events")
+
+    def q(self, signal: float) -> float:
+        """q-tilde of a yield (arXiv:1007.1727): zero below the fitted one, which counts as zero if negative."""
+        best = self.positive
+        return 0.0 if signal <= best.signal else max(0.0, 2.0 * (self.at(signal).value - best.value))
+
+    @property
+    def q0(self) -> float:
+        """The one-sided discovery statistic: zero if the fitted yield is negative."""
+        return max(0.0, 2.0 * (self.null.value - self.positive.value))
+
+    @property
+    def under_peak(self) -> float:
+        """Background events that the peak competes with (`local.events_under_peak`)."""
+        fractions = self.workspace.fractions / self.workspace.spectrum.scale
+        return events_under_peak(self.expected(self.null), fractions)
+
+    def how(self, method: str) -> str:
+        """How a p-value or limit was found, in words: the method, and what decides whether it is asymptotic."""
+        under = self.under_peak
+        return f"{method}{self.profiled}: {'only ' * (under < FEW_EVENTS)}{under:.3g} background events under the peak"
+
+    def asimov(self, point: Point) -> Self:
+        """The data set that expects exactly this point, constraints centred on it."""
+        return self.with_data(self.expected(point), self.nuisances(point)).begin_at(point)
+
+    @cached_property
+    def expected_only(self) -> Self:
+        """The background-only Asimov data set: that of the fit without a signal."""
+        return self.asimov(self.null)
+
+    def draw(self, point: Point, toys: int, rng: Rng) -> tuple[Array, Array]:
+        """Toy data sets of a point: equivalent events (toys, bins) and centres of the constraints (toys, K + 1)."""
+        counts = rng.poisson(self.expected(point), size=(toys, len(self.n))).astype(np.float64)
+        moved = self.moves * rng.standard_normal((toys, len(self.moves)))
+        return counts, self.nuisances(point) + moved
