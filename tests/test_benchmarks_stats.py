@@ -155,5 +155,5 @@ def test_another_family_gives_smaller_p_values(part: Any) -> None:
     about = {"case": "dijet4, 65k", "order": "4", "remedy": "plain"}
     for p, met in ((uniform, [True] * 4), (uniform**1.5, [False] * 4)):
         local = np.where(p < 0.5, p, 0.5)
-        judged = calibration.judged({**columns, "p": p, "below": p, "local": local}, 1000)
+        judged = calibration.judged({**columns, "p": p, "below": p, "local": local, "scanned": local}, 1000)
         assert [bar.met for bar in calibration.bars_of({**about, **judged})] == met

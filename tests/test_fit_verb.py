@@ -193,9 +193,27 @@ def test_all_orders_may_be_profiled(table: Path, capsys: pytest.CaptureFixture[s
     found = json.loads(run(capsys, table, *options)[1])
     assert found["z_local"] > 3.0
     assert found["goodness"]["pearson"]["value"] == pytest.approx(found["chi2"])
+    (limit,) = json.loads(run(capsys, table, *options, "--limits", MASS)[1])["limits"]
+    assert "7 backgrounds profiled" in limit["method"]
     for refused in (("--spurious", "polynomial"), ("--bump-hunter",)):
         code, out, err = run(capsys, table, *options, *refused)
         assert (code, out, len(err.splitlines())) == (2, "", 1)
+
+
+def test_limits_profile_all_orders_unless_one_is_asked_for(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--resolution", SIGMA, "--toys", 0, "--json", "--limits", MASS)
+    methods = {
+        name: json.loads(run(capsys, table, *options, *more)[1])["limits"][0]["method"]
+        for name, more in {
+            "default": (),
+            "order": ("--parameters", 3),
+            "F-test": ("--parameters", "f_test"),
+            "criterion": ("--criterion", "aic"),
+            "spurious": ("--spurious", "polynomial"),
+        }.items()
+    }
+    assert "4 backgrounds profiled" in methods.pop("default")
+    assert not any("profiled" in method for method in methods.values())
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")

@@ -18,7 +18,7 @@ FAMILIES = {"dijet": 4, "polynomial": 5}
 """Fitted to the reference case to draw pseudo-data from; the analysis always fits the first."""
 SIZES = {"65k": None, "2k": 2000.0}
 ORDERS: dict[str, int | None] = {"F-test": None, "4": 4}
-"""How the analysis chooses its order: the shipped default, and fixed."""
+"""The order of the analysis: as shipped (F-test in scans, all profiled at a fixed mass), and fixed."""
 
 
 class Case(NamedTuple):
@@ -77,4 +77,4 @@ def difference(case: Case, order: int) -> dict[str, float]:
 
 def order_name(order: str) -> str:
     """In words."""
-    return "order by F-test" if order == "F-test" else f"order {order}"
+    return "as shipped" if order == "F-test" else f"order {order}"

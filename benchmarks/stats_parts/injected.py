@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lamppost.io.spectrum import Table, read_spectrum
-from lamppost.stats import Spectrum, Workspace, bin_edges, scan, signal, upper_limit
+from lamppost.stats import Spectrum, Workspace, bin_edges, scan, signal, significance, upper_limit
 from learn_parts.tables import markdown
 from stats_parts.bars import Bar
 from stats_parts.kept import kept
@@ -41,8 +41,8 @@ def merged(data: Path) -> Spectrum:
 
 def errors(data: Path) -> Json:
     """Errors of the yield at the masses in the data as they are."""
-    found = scan(merged(data), signal=SIGNAL, masses=np.array(MASSES), toys=0)
-    return {"errors": found.yield_errors.tolist()}
+    models = [Workspace(merged(data), mass, signal=SIGNAL) for mass in MASSES]
+    return {"errors": [significance(model, toys=0).signal_error for model in models]}
 
 
 def drawn(spectrum: Spectrum, mass: float, injected: float, seed: int) -> Spectrum:
@@ -53,17 +53,16 @@ def drawn(spectrum: Spectrum, mass: float, injected: float, seed: int) -> Spectr
 
 
 def chain(data: Path, mass: float | None, injected: float, background: Any, toys: int, seed: int) -> Json:
-    """Scan, global p and limit at the injected masses."""
+    """Scan and global p; yield, its significance and limit at the injected masses."""
     spectrum = merged(data) if mass is None else drawn(merged(data), mass, injected, seed)
     found = scan(spectrum, background=background, signal=SIGNAL, toys=toys, seed=seed)
-    fit = found.background
+    first, *others = [background] if isinstance(background, str) else background
     at = []
     for here in MASSES if mass is None else (mass,):
-        chosen = {"background": fit.family, "n_parameters": fit.n_parameters, "signal": SIGNAL}
-        local = scan(spectrum, masses=np.array([here]), toys=0, **chosen)
-        limit = upper_limit(Workspace(spectrum, here, **chosen), seed=seed)
-        one = {"mass": here, "yield": float(local.yields[0]), "error": float(local.yield_errors[0])}
-        at.append({**one, "z": local.z_local, "limit": limit.observed, "expected": float(limit.expected[2])})
+        model = Workspace(spectrum, here, first, signal=SIGNAL, alternatives=tuple(others))
+        peak, limit = significance(model, seed=seed), upper_limit(model, seed=seed)
+        one = {"mass": here, "yield": peak.signal, "error": peak.signal_error, "z": peak.z}
+        at.append({**one, "limit": limit.observed, "expected": float(limit.expected[2])})
     return {**found.summary(), "at": at, "masses": len(found.masses), "tried": [t.function for t in found.tried]}
 
 
@@ -128,8 +127,9 @@ def section(result: Json) -> str:
             f"the 1 GeV bins merged to {result['bins']} of half the resolution, {100 * RESOLUTION:g} %; "
             f"{plain[0]['masses']} masses. A Gaussian of that width is injected, a Poisson draw on top of the data, "
             "at three masses fixed beforehand, with 3 or 5 times the error that the data give its yield there; 0 are "
-            "the data as they are. The order is chosen by F-test, the function is dijet or the best by AIC of dijet, "
-            f"diphoton and ua2, both again in every toy; at most {result['toys']:,} toys.",
+            "the data as they are. In the scan the order is chosen by F-test, the function is dijet or the best by AIC "
+            "of dijet, diphoton and ua2, both again in every toy; at the injected masses all their orders are "
+            f"profiled. At most {result['toys']:,} toys.",
             markdown(head, rows),
             "Median, smallest and largest of the draws. What is fitted holds the data's own fluctuation as well, the "
             "same in every draw: that is the yield of the table above, own. The limit is at the injected mass.",

@@ -13,8 +13,9 @@ from iminuit import Minuit
 from lamppost.core import Array
 from lamppost.stats import Spectrum, Workspace, bump_hunter, signal
 from lamppost.stats.fits.fit import unmasked
-from lamppost.stats.limits.likelihood import Likelihood, likelihood
+from lamppost.stats.limits.envelope import likelihood
 from lamppost.stats.limits.limits import limit_of
+from lamppost.stats.limits.statistic import Profile
 from lamppost.stats.limits.toy_limits import toy_cls
 from lamppost.stats.scans.choices import plan
 from lamppost.stats.scans.procedure import procedure
@@ -101,10 +102,13 @@ def works(data: Spectrum, seed: int) -> dict[str, Work]:
         "full toys with a choice of 3 families": lambda: len(families.repeat(counts, rng)[0]),
         HUNTS: lambda: bump_hunter(data, n_parameters=4, widths=WINDOWS, toys=1000).n_toys,
     }
-    for name, sources in (("plain", ()), ("4 systematics and spurious signal", SOURCES)):
-        model = likelihood(
-            Workspace(data, MASS, n_parameters=4, signal=SIGNAL, systematics=sources, spurious=20.0 * bool(sources))
-        )
+    models: dict[str, Json] = {
+        "plain": {"n_parameters": 4},
+        "4 systematics and spurious signal": {"n_parameters": 4, "systematics": SOURCES, "spurious": 20.0},
+        "all orders profiled": {},
+    }
+    for name, more in models.items():
+        model = likelihood(Workspace(data, MASS, signal=SIGNAL, **more))
         made[f"asymptotic limits with bands, {name}"] = partial(limits, model)
         made[f"toys of a limit, {name}"] = partial(limit_toys, model)
     for work in made.values():  # compiles
@@ -114,13 +118,13 @@ def works(data: Spectrum, seed: int) -> dict[str, Work]:
     return made
 
 
-def limits(model: Likelihood) -> int:
+def limits(model: Profile) -> int:
     """One asymptotic limit with its expected bands."""
     limit_of(model.with_data(model.n, model.centres))
     return 1
 
 
-def limit_toys(model: Likelihood) -> int:
+def limit_toys(model: Profile) -> int:
     """Toys of both hypotheses at one yield."""
     toy_cls(model, np.array([200.0]), 500, seed_sequence(0))
     return 1000

@@ -75,7 +75,7 @@ def test_one_background_is_no_envelope() -> None:
 
 
 def test_pulls_where_the_order_is_not_known() -> None:
-    """Three parameters, at which an F-test may stop (`test_envelope`), are biased by a good part of an error; 3 sigma."""
+    """Three parameters, at which an F-test may stop (`test_envelope`), are biased by most of an error; 3 sigma."""
     middle = np.sqrt(EDGES[1:] * EDGES[:-1])
     shape = np.exp(Dijet().design(middle, EDGES[0], EDGES[-1])[:, :4] @ CURVED) * np.diff(EDGES)
     truth = 65_000 * shape / shape.sum()
