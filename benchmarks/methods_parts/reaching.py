@@ -43,7 +43,7 @@ def section(name: str, result: Json) -> str:
         "The smallest number of injected events with a median global Z of 3 or more, and its 68 % interval. Every hunt "
         f"looks into the window from {WINDOW[0]:g} to {WINDOW[1]:g} GeV, whose global p counts all masses in it: one "
         "window, placed on the signal. What a scan pays for looking elsewhere is not in it (4 windows cost about "
-        "0.45 sigma at Z = 3)."
+        "0.45 sigma at Z = 3). A hunt that makes no claim, since the features determine m, has Z = 0."
     )
     parts = [wrapped(text)]
     for size, found in result["by_set"].items():
@@ -62,7 +62,7 @@ def cells(found: Json) -> list[str]:
     numbers = [f"{found[key]:.3g}" if found[key] is not None else "–" for key in ("s_over_b", "sigma")]
     points = ", ".join(f"{point['events']}: {point['median']:.1f}" for point in found["points"])
     reached = f"{found['reach']:.0f}" if found["reach"] is not None else found["bound"] or "–"
-    return [reached, " to ".join(bounds) if found["interval"] else "–", *numbers, points, f"{found['cpu_s']:.0f}"]
+    return [reached, " to ".join(bounds) if any(found["interval"] or ()) else "–", *numbers, points, f"{found['cpu_s']:.0f}"]
 
 
 def bars(name: str, result: Json) -> list[Any]:
