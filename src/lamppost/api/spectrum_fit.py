@@ -108,8 +108,16 @@ class SpectrumFit(Spec):
         return bump_hunter(observed, **self._chosen, toys=toys, seed=seed)
 
     def local(self, observed: Spectrum, mass: float, *, toys: int = 20000, seed: int = 1) -> LocalSignificance:
-        """The excess at a mass chosen without looking: nothing is added for looking elsewhere."""
-        from lamppost.stats import local_significance
+        """The excess at a mass chosen without looking: nothing is added for looking elsewhere.
+
+        Without a criterion all backgrounds are profiled, over the range that `lower_edges` lead to.
+        """
+        from lamppost.stats import choose, local_significance
+
+        if self.criterion is None and self.lower_edges:
+            chosen = choose(observed, self.background, n_parameters=self.n_parameters, lower_edges=self.lower_edges)
+            alone = self.model_copy(update={"lower_edges": ()})
+            return alone.local(chosen.spectrum, mass, toys=toys, seed=seed)
 
         false = self._spurious(observed, np.array([mass]), None)
         width = None if false is None else float(false[0])

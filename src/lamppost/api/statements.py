@@ -43,8 +43,9 @@ def write_statements(
     """Write all that a collaboration hands on about a scan; the files, first to last.
 
     spectrum.csv, scan.csv, limits.csv (if there are any), hepdata/submission.tar.gz with them, figures as PDF and PNG
-    (with an interval from `lo` to `hi` shaded), and, unless the scan was an envelope, the model of the largest excess:
-    model.hs3.json, model.pyhf.json, combine/datacard.txt. What an earlier fit left under these names goes. Needs
+    (with an interval from `lo` to `hi` shaded), and, unless the scan was an envelope, the model of the largest excess
+    with the one background that the scan chose, where limits may have profiled them all: model.hs3.json,
+    model.pyhf.json, combine/datacard.txt. What an earlier fit left under these names goes. Needs
     `pip install lamppost[stats,report]`.
 
     Raises
@@ -73,7 +74,11 @@ def write_statements(
         made += write_figures(target / "figures", part, found.summary(), found.background, limits, interval)
         if model is not None:
             made.append(export.write_shape_card(model, target / "combine"))
-        resources = {} if model is None else {"the model at the largest excess, HS3": target / MODEL}
+        resources = (
+            {}
+            if model is None
+            else {"the model at the largest excess, with the one background that the scan chose, HS3": target / MODEL}
+        )
         made.append(export.write_hepdata(tables, target / "hepdata", resources=resources))
         for name in (*(() if limits else OF_LIMITS), *(() if model else OF_MODEL)):  # those of an earlier fit
             (target / name).unlink(missing_ok=True)

@@ -30,9 +30,9 @@ class Binned:
     workspace: Workspace
 
     def __post_init__(self) -> None:
-        if (members := self.workspace.members)[0] is not self.workspace:
+        if (members := len(self.workspace.members)) > 1:
             msg = (
-                f"export: a model of one background is needed, found {len(members)} that are profiled: "
+                f"export: a model of one background is needed, found {members} that are profiled: "
                 "expected n_parameters, or the workspace's own choice, `workspace.chosen`"
             )
             raise ConfigError(msg)

@@ -29,8 +29,8 @@ def fit_background(
     """Fit a background family to a spectrum; bins that overlap `masked` = (lo, hi) are left out.
 
     `background` is a kind name, a table or a spec. `n_parameters` is a number, or "aic" for the order of the smallest
-    deviance + 2 parameters; without it the order rises from the smallest until the F-test (alpha 0.05) finds no gain in
-    one parameter more.
+    deviance + 2 parameters; without it, or with "f_test", the order rises from the smallest until the F-test (alpha
+    0.05) finds no gain in one parameter more.
 
     Raises
     ------
@@ -53,7 +53,8 @@ def unmasked(spectrum: Spectrum, masked: tuple[float, float] | None) -> NDArray[
 
 def orders(family: Background, n_parameters: Order, bins: int, at_least: int | None = None) -> tuple[int, int]:
     """Lowest and highest number of parameters to try in so many bins; FitError if there is none."""
-    if isinstance(n_parameters, str) and n_parameters not in ("aic", "f_test"):
+    known = isinstance(n_parameters, int) or n_parameters in (None, "aic", "f_test")
+    if not known or isinstance(n_parameters, bool):
         msg = f"n_parameters: expected a number, 'aic' or 'f_test', found {n_parameters!r}"
         raise ConfigError(msg)
     lowest, highest = family.min_parameters, family.max_parameters

@@ -1,6 +1,7 @@
 """Discrete profiling of a workspace: the choice of its background is a nuisance that every fit makes anew."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -8,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array
+from lamppost.errors import FitError
 from lamppost.stats.limits.likelihood import Likelihood, of_one_background
-from lamppost.stats.limits.statistic import Point, Profile
+from lamppost.stats.limits.statistic import Point, Profile, crossing
 from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.scans.envelope import PENALTY
 
@@ -20,8 +22,7 @@ __all__ = ["Envelope", "likelihood"]
 class Envelope(Profile):
     """The lowest of several likelihoods at every yield (arXiv:1408.6865); see `Profile`.
 
-    With D the deviance and P the number of background parameters: -2 ln L(s) = min_c (D_c(s) + P_c). A member whose
-    fit fails is left out of that minimum.
+    With D the deviance and P the number of background parameters: -2 ln L(s) = min_c (D_c(s) + P_c).
     """
 
     workspace: Workspace
@@ -50,8 +51,9 @@ class Envelope(Profile):
     def fit(self, signal: float | None = None, start: Point | None = None) -> Point:
         if signal is None:
             return lowest(self._free)
-        begin = {} if start is None else {start.member: start}
-        return lowest(self._alone if signal == 0.0 else self._points(signal, begin))
+        if signal == 0.0:
+            return lowest(self._alone)
+        return lowest([self._at(number, signal, start) for number in range(len(self.members))])
 
     @cached_property
     def _alone(self) -> list[Point]:
@@ -60,31 +62,47 @@ class Envelope(Profile):
 
     @cached_property
     def _free(self) -> list[Point]:
-        """The fit of every member with a yield of either sign."""
-        return self._points(None, {})
+        """The fit of every member with a yield of either sign, begun where there is none."""
+        members = enumerate(zip(self.members, self._alone, strict=True))
+        return [self._priced(number, member.fit(None, null)) for number, (member, null) in members]
 
     @cached_property
     def positive(self) -> Point:  # one with a negative yield may be the lowest, and not that at any yield above
         """The best fit with s >= 0."""
-        return lowest([free if free.signal > 0.0 else null for free, null in zip(self._free, self._alone, strict=True)])
+        pairs = zip(self._free, self._alone, strict=True)
+        best = lowest([free if free.signal > 0.0 and free.value < null.value else null for free, null in pairs])
+        return self._reached(best, "with a signal")
 
-    def _points(self, signal: float | None, begin: Mapping[int, Point]) -> list[Point]:
-        """The fit of every member, by default begun where there is no signal."""
-        return [
-            self._priced(number, member.fit(signal, begin.get(number, null)))
-            for number, (member, null) in enumerate(zip(self.members, self._alone, strict=True))
-        ]
+    def _at(self, number: int, signal: float, start: Point | None) -> Point:
+        """The fit of a member for a given yield; where it does not converge from there, it begins elsewhere."""
+        own = [start] if start is not None and start.member == number else []
+        points = []
+        for begin in (*own, self._alone[number], self._free[number], None):
+            points.append(self._priced(number, self.members[number].fit(signal, begin)))
+            if points[-1].converged:
+                return points[-1]
+        return lowest(points)
 
     def _priced(self, number: int, point: Point) -> Point:
         return point._replace(value=point.value + penalty(self.members[number]), member=number)
 
     def errors(self, point: Point) -> Array:
-        """Those of its member; that of the yield is at least yield / sqrt(q), q what the yield lowers -2 ln L by."""
-        errors = self.members[point.member].errors(point)
-        gained = 2.0 * (self.null.value - point.value)
-        if gained > 0.0:
-            errors[-1] = max(errors[-1], abs(point.signal) / np.sqrt(gained))
-        return errors
+        return self.members[point.member].errors(point)
+
+    def error(self, point: Point) -> float:
+        """Half the interval of yields whose likelihood is within exp(-1/2) of that of the point."""
+        step, sides = self.expected_error, []
+        for sign in (1.0, -1.0):
+            with suppress(FitError):
+                sides.append(crossing(lambda s, sign=sign: self._rise(point, point.signal + sign * s), step))  # type: ignore[misc]
+        if not sides:
+            msg = f"workspace: the error of the yield at mass {self.workspace.mass:g} is not to be had"
+            raise FitError(msg)
+        return sum(sides) / len(sides)
+
+    def _rise(self, point: Point, signal: float) -> float:
+        """By how much -2 ln L at a yield lies above a point."""
+        return 2.0 * (self.at(signal, point).value - point.value)
 
     def expected(self, point: Point) -> Array:
         return self.members[point.member].expected(point)
@@ -102,14 +120,14 @@ class Envelope(Profile):
     def fit_toys(self, counts: Array, centres: Array, start: Point, truth: float) -> Array:
         from lamppost.stats.limits import profiling
 
-        rows = []
+        rows, failed = [], np.ones(len(counts), dtype=np.bool_)
         for member, begin in self._begin(start):
             found = profiling.fit_toys(counts, member.arrays, centres, member.free, begin, truth)
-            value = np.where(found[:, 3] > 0, np.inf, found[:, 4] + penalty(member))
-            rows.append(np.column_stack([found[:, :2], value + 0.5 * found[:, 2], value]))
+            value = reached(found[:, 4] + penalty(member))
+            rows.append(np.column_stack([found[:, :2], reached(value + 0.5 * found[:, 2]), value]))
+            failed &= found[:, 3] > 0
         signal, error, at_truth, value = np.stack(rows, axis=2).transpose(1, 0, 2)
         best, toys = value.argmin(axis=1), np.arange(len(counts))
-        failed = np.isinf(value[toys, best])
         with np.errstate(invalid="ignore"):
             rise = np.maximum(0.0, 2.0 * (at_truth.min(axis=1) - value[toys, best]))
         return np.column_stack([signal[toys, best], error[toys, best], np.where(failed, 0.0, rise), failed])
@@ -117,17 +135,19 @@ class Envelope(Profile):
     def q_toys(self, counts: Array, centres: Array, start: Point, yields: Array) -> Array:
         from lamppost.stats.limits import profiling
 
-        values, signals = [], []
+        values, signals, failed = [], [], np.ones(len(counts), dtype=np.bool_)
         for member, begin in self._begin(start):
             found = profiling.value_toys(counts, member.arrays, centres, member.free, begin, yields)
-            values.append(np.where(found[:, -1:] > 0, np.inf, found[:, :-2] + penalty(member)))
+            values.append(reached(found[:, :-2] + penalty(member)))
             signals.append(found[:, -2])
-        lowest = np.min(values, axis=0)
+            failed &= found[:, -1] > 0
+        lowest_of = np.min(values, axis=0)
         best = np.array(values)[:, :, -1].argmin(axis=0)
-        signal, failed = np.array(signals)[best, np.arange(len(counts))], np.isinf(lowest[:, -1])
+        signal = np.array(signals)[best, np.arange(len(counts))]
         with np.errstate(invalid="ignore"):
-            q = np.maximum(0.0, 2.0 * (lowest[:, :-1] - lowest[:, -1:]))
+            q = np.maximum(0.0, 2.0 * (lowest_of[:, :-1] - lowest_of[:, -1:]))
         q[:, : len(yields)][yields <= signal[:, None]] = 0.0
+        failed |= ~np.isfinite(q).all(axis=1)
         return np.column_stack([np.where(failed[:, None], 0.0, q), failed])
 
     def _begin(self, start: Point) -> list[tuple[Likelihood, Array]]:
@@ -139,8 +159,18 @@ class Envelope(Profile):
 
 
 def lowest(points: Sequence[Point]) -> Point:
-    """The lowest minimum; one that is none only if there is no other."""
-    return min(points, key=lambda point: (not point.converged, point.value))
+    """The lowest value that was reached: what a fit that did not converge reached is above its minimum all the same.
+
+    Left out at one yield and not at the next, such a member would tear a step into the likelihood. The result counts
+    as converged if any of them did.
+    """
+    best = min(points, key=lambda point: point.value if np.isfinite(point.value) else np.inf)
+    return best._replace(converged=bool(np.isfinite(best.value)) and any(point.converged for point in points))
+
+
+def reached(values: Array) -> Array:
+    """Values that a fit reached, infinite where it has none."""
+    return np.where(np.isfinite(values), values, np.inf)
 
 
 def penalty(member: Likelihood) -> float:

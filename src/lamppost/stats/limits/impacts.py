@@ -73,11 +73,11 @@ def impacts(workspace: Workspace, *, level: float = 0.95) -> ImpactTable:
         If the level is not in [0.5, 1).
     """
     model = likelihood(workspace)
-    best, limit = model.best, observed_limit(model, level)
+    best, limit = model.quoted, observed_limit(model, level)
     rows, statistical = [], model
     for name, pull, error in nuisances(model, best):
         sides = [model.held(name, pull + sign * error) for sign in (1.0, -1.0)]
-        signal_up, signal_down = (side.best.signal - best.signal for side in sides)
+        signal_up, signal_down = (side.quoted.signal - best.signal for side in sides)
         limit_up, limit_down = (observed_limit(side, level) - limit for side in sides)
         rows.append(Impact(name, pull, error, signal_up, signal_down, limit_up, limit_down))
         statistical = statistical.held(name, pull)
@@ -97,4 +97,4 @@ def impacts(workspace: Workspace, *, level: float = 0.95) -> ImpactTable:
 
 def error_of(model: Profile) -> float:
     """Error of the fitted yield."""
-    return model.error(model.best)
+    return model.error(model.quoted)

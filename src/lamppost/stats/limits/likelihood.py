@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.core import Array
-from lamppost.errors import ConfigError
+from lamppost.errors import ConfigError, FitError
 from lamppost.stats.fits.model import Model, build, nodes_needed
 from lamppost.stats.limits.shape_table import shape_table
 from lamppost.stats.limits.statistic import Point, Profile
@@ -68,11 +68,18 @@ class Likelihood(Profile):
         lower = np.tril(work.information)
         information = (lower + np.tril(lower, -1).T)[np.ix_(self.free, self.free)]
         result = np.zeros((len(self.free), len(self.free)))
-        result[np.ix_(self.free, self.free)] = np.linalg.pinv(information, hermitian=True)
+        try:
+            result[np.ix_(self.free, self.free)] = np.linalg.pinv(information, hermitian=True)
+        except np.linalg.LinAlgError:
+            msg = f"workspace: the fit at mass {self.workspace.mass:g} has no covariance, bins expect next to nothing"
+            raise FitError(msg) from None
         return result
 
     def errors(self, point: Point) -> Array:
-        return np.sqrt(np.maximum(np.diag(self.covariance(point))[self.first :], 0.0))
+        return np.sqrt(np.maximum(np.diag(self.covariance(point))[self.first : -1], 0.0))
+
+    def error(self, point: Point) -> float:
+        return float(np.sqrt(max(self.covariance(point)[-1, -1], 0.0)))
 
     def expected(self, point: Point) -> Array:
         from lamppost.stats.limits import profile

@@ -28,7 +28,8 @@ class Limit:
     mass, level: the hypothesis and the confidence level of CLs
     observed, error: the limit and its statistical error from toys, 0 if asymptotic
     expected (5,): limits of background alone, at -2, -1, 0, 1, 2 standard deviations
-    signal, signal_error: the fitted yield, of either sign, and its error with all nuisance parameters profiled
+    signal, signal_error: the fitted yield, of either sign, and its error with all nuisance parameters profiled; where
+    several backgrounds are profiled as well, half the interval in which -2 ln L rises by less than one
     method: how it was found, in words
     n_toys, n_failed: toys made, and how many held a fit that did not converge; those count against exclusion
     """
@@ -69,12 +70,10 @@ def upper_limit(workspace: Workspace, *, level: float = 0.95, toys: int | None =
 def limit_of(model: Profile, level: float = 0.95, toys: int | None = 0, seed: Seed = 0) -> Limit:
     """`upper_limit` of a likelihood at hand."""
     check_level(level)
-    asimov = model.expected_only
-    step = asimov.error(asimov.null)
     observed = observed_limit(model, level)
 
     def band(sigmas: float) -> float:
-        return solve(lambda s: log_cls_band(asimov.q(s), sigmas), level, 0.0, step)
+        return solve(lambda s: log_cls_band(model.q_expected(s), sigmas), level, 0.0, model.expected_error)
 
     expected, under = np.array([band(sigmas) for sigmas in BANDS]), model.under_peak
     method, error, n_toys, failed = "asymptotic", 0.0, 0, 0
@@ -89,20 +88,19 @@ def limit_of(model: Profile, level: float = 0.95, toys: int | None = 0, seed: Se
         observed=observed,
         error=error,
         expected=expected,
-        signal=model.best.signal,
-        signal_error=model.error(model.best),
+        signal=model.quoted.signal,
+        signal_error=model.error(model.quoted),
         method=model.how(method),
         n_toys=n_toys,
         n_failed=failed,
     )
 
 
-def observed_limit(model: Profile, level: float) -> float:
-    """The asymptotic limit alone."""
+def observed_limit(model: Profile, level: float, step: float | None = None) -> float:
+    """The asymptotic limit alone, looked for in steps of the expected error, or of what is about as large."""
     check_level(level)
-    asimov = model.expected_only
-    step = asimov.error(asimov.null)
-    return solve(lambda s: log_cls(model.q(s), asimov.q(s)), level, model.positive.signal, step)
+    step = step or model.expected_error
+    return solve(lambda s: log_cls(model.q(s), model.q_expected(s)), level, model.positive.signal, step)
 
 
 def by_toys(model: Profile, level: float, toys: int, seed: Seed, near: Array) -> tuple[float, float, Array, int, int]:

@@ -25,7 +25,8 @@ class BiasTest:
     """Fits of toys with one injected signal.
 
     strength: injected, in expected errors of a yield of zero; injected: as a sum of weights
-    signals, errors (n,): fitted yields of either sign and their errors, of the fits that converged
+    signals, errors (n,): fitted yields of either sign and their errors, of the fits that converged; where several
+    backgrounds are profiled, of the one that fits best
     pulls (n,): sign(signal - injected) sqrt(2 ln L(best) / L(injected)): (signal - injected) / error where the
     likelihood is a parabola, and normal also where few events make it asymmetric
     n_failed: toys whose fit failed, in none of the arrays
@@ -95,7 +96,7 @@ def bias_test(
         If the fit to the observation does not converge, or `truth` does not fit the bins.
     """
     model = likelihood(workspace)
-    unit, root = unit_error(model), seed_sequence(seed)
+    unit, root = model.expected_error, seed_sequence(seed)
     results = []
     for j, strength in enumerate(strengths):
         injected = strength * unit
@@ -140,7 +141,7 @@ def coverage(
     """
     check_level(level)
     model = likelihood(workspace)
-    unit, root = unit_error(model), seed_sequence(seed)
+    unit, root = model.expected_error, seed_sequence(seed)
     expected = model.with_data(true_background(model, truth), np.zeros_like(model.centres))
     asimov = observed_limit(expected, level)
     results = []
@@ -152,7 +153,7 @@ def coverage(
             try:
                 kept = covers(toy, injected, level)
                 if limits:
-                    found.append(observed_limit(toy, level))
+                    found.append(observed_limit(toy, level, unit))
                 covered += kept
             except FitError:
                 failed += 1
@@ -164,12 +165,7 @@ def coverage(
 
 def covers(model: Profile, signal: float, level: float) -> bool:
     """Whether asymptotic CLs of the data does not exclude a yield."""
-    return signal == 0.0 or log_cls(model.q(signal), model.expected_only.q(signal)) >= log(1.0 - level)
-
-
-def unit_error(model: Profile) -> float:
-    """Error of the yield expected from background alone."""
-    return model.expected_only.error(model.expected_only.null)
+    return signal == 0.0 or log_cls(model.q(signal), model.q_expected(signal)) >= log(1.0 - level)
 
 
 def inject(

@@ -40,7 +40,8 @@ class Nuisance(NamedTuple):
 class Significance:
     """A signal at one mass chosen beforehand.
 
-    signal, signal_error: the fitted yield, of either sign (a sum of weights), and its error, all else profiled
+    signal, signal_error: the fitted yield, of either sign (a sum of weights), and its error, all else profiled; where
+    several backgrounds are profiled as well, half the interval in which -2 ln L rises by less than one
     q0, p, z: one-sided discovery statistic (arXiv:1007.1727), its p-value and significance; no excess gives p = 0.5
     p_error: standard deviation of p from the number of toys, 0 if asymptotic
     nuisances: of the fit with a signal
@@ -83,13 +84,13 @@ def significance(workspace: Workspace, *, toys: int | None = None, seed: Seed = 
     tail = tail_probability(values, q0, SINGLE) if len(values) else asymptotic
     return Significance(
         mass=workspace.mass,
-        signal=model.best.signal,
-        signal_error=model.error(model.best),
+        signal=model.quoted.signal,
+        signal_error=model.error(model.quoted),
         q0=q0,
         p=tail.p or 0.0,
         z=tail.z or 0.0,
         p_error=tail.error or 0.0,
-        nuisances=nuisances(model, model.best),
+        nuisances=nuisances(model, model.quoted),
         method=model.how(tail.method),
         n_toys=len(values),
         n_failed=int(np.isinf(values).sum()),
@@ -110,6 +111,6 @@ def toy_values(model: Profile, toys: int, seed: Seed) -> Array:
 
 def nuisances(model: Profile, point: Point) -> tuple[Nuisance, ...]:
     """The nuisance parameters of a fit; the spurious signal only if the model has one."""
-    rows = zip(model.names, model.nuisances(point), model.errors(point)[:-1], strict=True)
+    rows = zip(model.names, model.nuisances(point), model.errors(point), strict=True)
     found = [Nuisance(name, float(pull), float(error)) for name, pull, error in rows]
     return tuple(found if model.workspace.spurious > 0.0 else found[1:])

@@ -1,7 +1,9 @@
 """What follows from any profile likelihood of a signal yield: minima, test statistics, data sets like the observed."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from functools import cached_property
+from math import sqrt
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -12,7 +14,7 @@ from lamppost.errors import FitError
 from lamppost.stats.limits.workspace import Workspace
 from lamppost.stats.scans.local import FEW_EVENTS, events_under_peak
 
-__all__ = ["Point", "Profile"]
+__all__ = ["Point", "Profile", "crossing"]
 
 
 class Point(NamedTuple):
@@ -64,7 +66,11 @@ class Profile(ABC):
 
     @abstractmethod
     def errors(self, point: Point) -> Array:
-        """Errors at a minimum (K + 2,) of the nuisance parameters and the yield, all else profiled; 0 if held."""
+        """Errors of the nuisance parameters at a minimum (K + 1,), all else profiled; 0 if held."""
+
+    @abstractmethod
+    def error(self, point: Point) -> float:
+        """Error of the yield at a minimum, all else profiled."""
 
     @abstractmethod
     def expected(self, point: Point) -> Array:
@@ -117,9 +123,10 @@ class Profile(ABC):
         """The best fit with s >= 0."""
         return self.best if self.best.signal > 0.0 and self.best.value < self.null.value else self.null
 
-    def error(self, point: Point) -> float:
-        """Error of the yield at a minimum, all else profiled."""
-        return float(self.errors(point)[-1])
+    @property
+    def quoted(self) -> Point:
+        """The fit whose yield is quoted: the best one, with s > 0 where there is an excess (q0 > 0)."""
+        return self.positive if self.q0 > 0.0 else self.best
 
     def nuisances(self, point: Point) -> Array:
         """The nuisance parameters at a point (K + 1,)."""
@@ -142,7 +149,7 @@ class Profile(ABC):
 
     @property
     def q0(self) -> float:
-        """The one-sided discovery statistic: zero if the fitted yield is negative."""
+        """The one-sided discovery statistic: zero if no yield above zero fits better than none."""
         return max(0.0, 2.0 * (self.null.value - self.positive.value))
 
     @property
@@ -165,8 +172,53 @@ class Profile(ABC):
         """The background-only Asimov data set: that of the fit without a signal."""
         return self.asimov(self.null)
 
+    def q_expected(self, signal: float) -> float:
+        """q of a yield in `expected_only`, from s = 0 that made it: another background may fit best with a signal."""
+        asimov = self.expected_only
+        return max(0.0, 2.0 * (asimov.at(signal, asimov.null).value - asimov.null.value))
+
+    @cached_property
+    def expected_error(self) -> float:
+        """Error that background alone gives a yield of zero: `q_expected` is one there.
+
+        The curvature at s = 0 would not do: an empty bin that expects nothing makes it infinite.
+
+        Raises
+        ------
+        FitError
+            If a fit does not converge.
+        """
+        unit = float((self.workspace.fractions * self.workspace.spectrum.scale).sum())
+        return crossing(self.q_expected, unit * sqrt(max(self.under_peak, 1.0)))
+
     def draw(self, point: Point, toys: int, rng: Rng) -> tuple[Array, Array]:
         """Toy data sets of a point: equivalent events (toys, bins) and centres of the constraints (toys, K + 1)."""
         counts = rng.poisson(self.expected(point), size=(toys, len(self.n))).astype(np.float64)
         moved = self.moves * rng.standard_normal((toys, len(self.moves)))
         return counts, self.nuisances(point) + moved
+
+
+def crossing(q: Callable[[float], float], start: float) -> float:
+    """Where q(s), which rises from q(0) = 0, is one, to 0.1 %; the search begins at `start`.
+
+    Raises
+    ------
+    FitError
+        If it never is.
+    """
+    from scipy.optimize import brentq
+
+    low = high = start
+    for _ in range(60):
+        if q(high) >= 1.0:
+            break
+        low, high = high, 2.0 * high
+    else:
+        msg = f"workspace: a yield of {high:g} events changes nothing"
+        raise FitError(msg)
+    if low == high:
+        for _ in range(60):
+            low *= 0.5
+            if q(low) < 1.0:
+                break
+    return float(brentq(lambda s: q(s) - 1.0, low, high, rtol=1e-3)) if q(low) < 1.0 else low

@@ -63,7 +63,9 @@ class Workspace:
     def __post_init__(self) -> None:
         object.__setattr__(self, "mass", float(self.mass))
         object.__setattr__(self, "background", parse_background(self.background))
-        object.__setattr__(self, "alternatives", tuple(parse_background(family) for family in self.alternatives))
+        others = self.alternatives
+        listed = others if isinstance(others, list | tuple) else (others,)
+        object.__setattr__(self, "alternatives", tuple(parse_background(family) for family in listed))
         object.__setattr__(self, "signal", parse_signal(self.signal))
         object.__setattr__(self, "systematics", tuple(parse_systematic(source) for source in self.systematics))
         names = [SPURIOUS, *(source.name for source in self.systematics)]
@@ -74,7 +76,8 @@ class Workspace:
             msg = f"workspace: the spurious signal must be zero or more events, found {self.spurious!r}"
             raise ConfigError(msg)
         if self.alternatives and isinstance(self.n_parameters, str):
-            msg = f"workspace: several backgrounds are profiled: expected no n_parameters, found {self.n_parameters!r}"
+            found = f"expected a number as n_parameters, or none, found {self.n_parameters!r}"
+            msg = f"workspace: several backgrounds are profiled: {found}"
             raise ConfigError(msg)
         for source in self.systematics:  # also refuses a mass outside the range
             for nu in (-1.0, 1.0):
@@ -101,7 +104,7 @@ class Workspace:
             return (self,)
         asked = self.n_parameters if isinstance(self.n_parameters, int) else None
         found, failed = [], []
-        for family in (self.background, *self.alternatives):
+        for family in dict.fromkeys((self.background, *self.alternatives)):
             lowest, highest = orders(family, asked, len(self.spectrum.counts))
             for order in range(lowest, highest + 1):
                 member = replace(self, background=family, alternatives=(), n_parameters=order)

@@ -44,7 +44,7 @@ class Plan:
         """What is tried of a family: one order, however it is chosen, or all for an envelope."""
         if self.criterion != "envelope" or isinstance(self.n_parameters, int):
             return (self.n_parameters,)
-        lowest, highest = orders(family, None, bins, at_least)
+        lowest, highest = orders(family, self.n_parameters, bins, at_least)
         return range(lowest, highest + 1)
 
     def firsts(self, spectrum: Spectrum) -> list[int]:
@@ -70,8 +70,7 @@ def plan(
         If there is no background, one is not a known kind, the criterion does not exist, or `at_least` is a list of
         another length.
     """
-    several = isinstance(background, Sequence) and not isinstance(background, str)
-    families = tuple(parse_background(value) for value in (list(background) if several else [background]))  # type: ignore[call-overload]
+    families = tuple(parse_background(value) for value in listed(background))
     if not families:
         msg = "background: expected at least one family, found none"
         raise ConfigError(msg)
@@ -96,13 +95,18 @@ def at_fixed_mass(
 ) -> Criterion:
     """The criterion of a statement at one mass if the user names none: an envelope, where there is a choice to profile.
 
-    No toys repeat a choice made on the data there, and p-values and errors would come out too small. A spurious signal
-    (`nuisance`), several ranges and an order chosen as asked stand in the way.
+    An asymptotic formula takes no account of a choice made on the data: p-values and errors would come out too small.
+    A spurious signal (`nuisance`), several ranges and an order chosen as asked stand in the way.
     """
     if criterion is not None:
         return criterion
     fixed = families == 1 and isinstance(n_parameters, int)
     return "aic" if fixed or isinstance(n_parameters, str) or nuisance or ranges > 1 else "envelope"
+
+
+def listed(background: object) -> list[object]:
+    """One background or several, as a list."""
+    return list(background) if isinstance(background, Sequence) and not isinstance(background, str) else [background]
 
 
 def choose(

@@ -11,7 +11,7 @@ from lamppost.core import Array
 from lamppost.errors import ConfigError
 from lamppost.stats.convert import p_from_z
 from lamppost.stats.fits.fit import Order
-from lamppost.stats.scans.choices import AtLeast, Criterion, at_fixed_mass, plan
+from lamppost.stats.scans.choices import AtLeast, Criterion, at_fixed_mass, listed, plan
 from lamppost.stats.scans.procedure import Procedure, procedure
 from lamppost.stats.scans.search import Search
 from lamppost.stats.shapes.signals import Signal
@@ -75,7 +75,7 @@ def local_significance(
     a spurious signal or several lower edges the choice is that of `scan`.
 
     "auto" makes toys where `why_toys` finds a reason, unless there is no excess (q0 = 0, p = 0.5 by convention). Toys
-    repeat the choice of the background, as in `scan`, and both fits; they stop once 400 exceed the data, and where
+    repeat all of it, a choice of the background too; they stop once 400 exceed the data, and where
     fewer than 10 do, p is carried on from the 50th largest along the asymptotic tail.
 
     Raises
@@ -88,9 +88,7 @@ def local_significance(
     if method not in ("auto", "asymptotic", "toys"):
         msg = f'local significance: method must be "auto", "asymptotic" or "toys", found {method!r}'
         raise ConfigError(msg)
-    several = isinstance(background, Sequence) and not isinstance(background, str)
-    families = len(background) if several else 1  # type: ignore[arg-type]
-    criterion = at_fixed_mass(criterion, families, n_parameters, spurious is not None, len(lower_edges))
+    criterion = at_fixed_mass(criterion, len(listed(background)), n_parameters, spurious is not None, len(lower_edges))
     shape, chosen = parse_signal(signal), plan(background, n_parameters, at_least, criterion, lower_edges)
     width = None if spurious is None else np.array([float(spurious)])
     ready = procedure(spectrum, chosen, shape, np.array([float(mass)]), None, width)
@@ -103,6 +101,8 @@ def local_significance(
         why = reason or f"{under_peak(search):.3g} background events under the peak"
     else:
         why = "as asked" + (f", although {reason}" if reason and method == "asymptotic" else "")
+    if criterion == "envelope" and len(ready.candidates) > 1:
+        why += f", {len(ready.candidates)} backgrounds profiled"
     return describe(search, toy_values(ready, toys, seed) if method == "toys" else np.empty(0), why)
 
 
