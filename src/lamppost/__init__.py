@@ -10,6 +10,7 @@ _HOME = {
     "LamppostError": "lamppost.errors",
     "NullGenerator": "lamppost.simulate.null",
     "Window": "lamppost.core",
+    "calibrate": "lamppost.api",
     "compare": "lamppost.api",
     "hunt": "lamppost.api",
     "io": "lamppost.io",

@@ -187,6 +187,11 @@ def test_a_task_that_kills_its_worker_three_times_ends_the_run(tmp_path: Path) -
     assert Store(tmp_path).intact("start.json")
 
 
+def test_a_task_that_needs_what_no_task_makes(tmp_path: Path) -> None:
+    with pytest.raises(TaskCrash, match=r"adding a\.json needs what no task makes"):
+        run([task("a.json", "elsewhere.json")], tmp_path, Pools())
+
+
 def test_two_losses_are_forgiven(tmp_path: Path) -> None:
     deaths = iter(range(2))
     pools = Pools(lambda number, key: key == "left.json" and next(deaths, None) is not None)

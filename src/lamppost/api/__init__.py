@@ -1,5 +1,6 @@
 """What a user calls: from collisions to features, from a configuration to a result and a report."""
 
+from lamppost.api.calibration import calibrate
 from lamppost.api.comparison import compare, reach
 from lamppost.api.folders import report
 from lamppost.api.hunts import check, hunt, init, view
@@ -11,6 +12,7 @@ from lamppost.api.statements import ready_to_write, write_statements
 __all__ = [
     "SpectrumFit",
     "agreement",
+    "calibrate",
     "check",
     "compare",
     "described",

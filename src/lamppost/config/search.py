@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
+from lamppost.config.calibrate import Calibrate
 from lamppost.config.setup import Setup, loaded, parsed
 from lamppost.core import Window
 from lamppost.search import windows
@@ -15,12 +16,25 @@ __all__ = ["Search", "load", "parse"]
 class Search(Setup):
     """A whole blind search: one TOML file."""
 
+    calibrate: Calibrate = Field(default_factory=Calibrate, description="the same hunt in pseudo-data")
+
     @model_validator(mode="after")
     def _blind(self) -> "Search":
         for name, method in self.methods.items():
             if method.needs_truth:
                 msg = f"methods.{name}: {method.kind!r} sees the truth, a hunt cannot use it"
                 raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _injected(self) -> "Search":
+        known, wanted = self.samples.signals, self.calibrate.signal
+        if wanted is not None and wanted not in known:
+            msg = f"calibrate.signal: expected one of {', '.join(known) or 'none'} of samples.signals, found {wanted!r}"
+            raise ValueError(msg)
+        if self.calibrate.strengths and wanted is None and len(known) != 1:
+            msg = f"calibrate.signal: expected the name of one of {len(known)} samples.signals to inject, found none"
+            raise ValueError(msg)
         return self
 
     def claim_windows(self) -> list[Window]:

@@ -1,7 +1,8 @@
-"""The page of a hunt or a comparison: one self-contained HTML file, and the same figures as PDF on request."""
+"""The page of a hunt, a comparison or a calibration: one self-contained HTML file; its figures as PDF on request."""
 
 from pathlib import Path
 
+from lamppost.report.calibration import write_calibration
 from lamppost.report.comparison import write_comparison
 from lamppost.report.folder import write_hunt
 
@@ -18,5 +19,7 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
     DataError
         If there is no result, or a file does not hold the JSON it should.
     """
+    if (folder / "calibration.json").exists():
+        return write_calibration(folder, pdf=pdf)
     compared = any((folder / name).exists() for name in ("compare.json", "reach.json"))
     return write_comparison(folder, pdf=pdf) if compared else write_hunt(folder, pdf=pdf)

@@ -1,13 +1,13 @@
 """From the folder of a comparison to `comparison.html`: a pure function of the files in it."""
 
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lamppost.errors import DataError
 from lamppost.report.folder import config_of, drawing, read_json, replace_file
 from lamppost.report.reach import reach_section
+from lamppost.report.shell import shell, warnings
 from lamppost.report.strengths import overview, strength_section
 from lamppost.report.text import count, escape, known, number
 
@@ -53,20 +53,11 @@ def render_comparison(compared: Part | None, reached: Part | None, config: str |
     if reached is not None:
         links.append(("reach", "Reach"))
         sections.append(reach_section(reached, draw))
-    title = f"Comparison of methods in {escape(results[0]['data']['mass'])}"
-    style = (files("lamppost.report") / "page.css").read_text(encoding="utf-8")
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>{title}</title><style>{style}</style></head>
-<body>
-<header><h1>{title}</h1>{_source(results[0])}
-<p class="verdict">{_verdict(compared, reached)}</p>{_warnings(results)}
-{_contents([*links, ("origin", "Origin")])}</header>
-<main>{"".join(sections)}{_provenance(results, config)}</main>
-<footer>Made by lamppost {escape(results[0]["lamppost"])}. This page needs no network and runs no scripts.</footer>
-</body></html>
-"""
+    title = f"Comparison of methods in {results[0]['data']['mass']}"
+    noted = warnings(text for one in results for text in one["warnings"])
+    head = f'{_source(results[0])}\n<p class="verdict">{_verdict(compared, reached)}</p>{noted}'
+    main = "".join(sections) + _provenance(results, config)
+    return shell(title, head, [*links, ("origin", "Origin")], main, results[0]["lamppost"])
 
 
 def _verdict(compared: Part | None, reached: Part | None) -> str:
@@ -96,18 +87,6 @@ def _source(result: Part) -> str:
         f"{data['path']}, {data['background']} background and {data['signal']} signal events; features {names}{moved}"
     )
     return f'<p class="source">{escape(text)}</p>'
-
-
-def _warnings(results: Sequence[Part]) -> str:
-    items = "".join(f"<li>{escape(text)}</li>" for one in results for text in one["warnings"])
-    return f'<aside class="warning" aria-label="Warnings"><h2>Read this first</h2><ul>{items}</ul></aside>' * bool(
-        items
-    )
-
-
-def _contents(links: Sequence[tuple[str, str]]) -> str:
-    items = "".join(f'<li><a href="#{to}">{escape(text)}</a></li>' for to, text in links)
-    return f'<nav aria-label="Contents"><ul>{items}</ul></nav>'
 
 
 def _provenance(results: Sequence[Part], config: str | None) -> str:

@@ -68,7 +68,7 @@ def run_graph(
     LamppostError
         The first error that a task returned; everything finished until then is kept.
     TaskCrash
-        If a task failed in another way, or was lost three times.
+        If a task failed in another way, was lost three times, or needs what no task makes.
     """
     state = _State()
     waiting = _missing(tasks or then(), store, state, finished, then)
@@ -80,6 +80,9 @@ def run_graph(
             for task in [t for t in waiting if state.done.issuperset(t.needs)][: in_flight - len(state.running)]:
                 waiting.remove(task)
                 state.running[_submit(executor, store, task)] = task
+            if not state.running:
+                msg = f"{waiting[0].label} needs what no task makes"
+                raise TaskCrash(msg)
             ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
             broken = [lost for future in ended if (lost := _collect(future, state, finished))]
             if broken:

@@ -15,7 +15,7 @@ from lamppost.run.samples import Samples
 from lamppost.run.tasks import Training, determine_mass, fit_fold, populated, train_fold
 from lamppost.run.worker import TaskFunction
 
-__all__ = ["CONTROL", "Hunt", "Looked", "Plan", "plan"]
+__all__ = ["CONTROL", "Hunt", "Looked", "Plan", "plan", "plan_in"]
 
 CONTROL = "random score"
 """Name of the control: the same selections, fits and p-values with a score that knows nothing."""
@@ -53,7 +53,11 @@ class Plan:
 def plan(search: Search) -> Plan:
     """Every task of the hunt."""
     planned = Planned()
-    samples, sha256 = plan_samples(planned, search)
+    return plan_in(planned, search, *plan_samples(planned, search))
+
+
+def plan_in(planned: Planned, search: Search, samples: Samples, sha256: str) -> Plan:
+    """Every task of the hunt in these samples, after those that are planned."""
     hunt = Hunt(planned, search, samples)
     named = search.methods.items()
     looked = [hunt.look(w, name, method) for name, method in named for w in search.claim_windows()]

@@ -1,7 +1,7 @@
 """Samples as artefacts: read once, events in the order of their identifiers, so that the file's order is no matter."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from lamppost.io import Data, read
 from lamppost.run.artefacts import Store
 from lamppost.run.view import MassModel, SmoothMass, blind_view
 
-__all__ = ["Samples", "Stored", "check_events", "check_windows", "load", "read_sample", "view_of"]
+__all__ = ["Samples", "Stored", "check_events", "check_windows", "load", "read_sample", "store_events", "view_of"]
 
 MIN_EVENTS = 200
 """Fewer events than this in the fit range are refused: neither folds nor fits mean anything then."""
@@ -72,22 +72,29 @@ def read_sample(
     x = (events.x + np.where(moved, shift * events.m[:, None], 0.0)).astype(np.float32) if moved.any() else events.x
     if what != "simulated":
         check_events(events if label is None else _background(events, label, fit_range), fit_range)
+    counts = {"n_rows": sample.n_rows, "n_dropped": sample.n_dropped}
+    store_events(store, key, replace(events, x=x), sample.index[order], label, counts)
+
+
+def store_events(
+    store: Store,
+    key: str,
+    events: Events,
+    index: NDArray[np.int64],
+    label: NDArray[np.int8] | None,
+    counts: Mapping[str, int],
+) -> None:
+    """Store events (n,) in the order of their identifiers, rows of the input and labels, for `load`."""
     arrays: dict[str, NDArray[Any]] = {
         "id": events.id,
-        "index": sample.index[order],
+        "index": index,
         "m": events.m,
         "w": events.w,
-        "x": x,
+        "x": events.x,
         **({} if label is None else {"label": label}),
     }
-    about = {
-        "names": events.names,
-        "groups": events.groups,
-        "n_rows": sample.n_rows,
-        "n_dropped": sample.n_dropped,
-        "tied": [name for name, x in zip(events.names, events.x.T, strict=True) if len(np.unique(x)) < TIED * len(x)],
-    }
-    store.write_arrays(key, arrays, about)
+    tied = [name for name, x in zip(events.names, events.x.T, strict=True) if len(np.unique(x)) < TIED * len(x)]
+    store.write_arrays(key, arrays, {"names": events.names, "groups": events.groups, "tied": tied, **counts})
 
 
 def _background(events: Events, label: NDArray[np.int8], fit_range: tuple[float, float]) -> Events:

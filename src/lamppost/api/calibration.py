@@ -1,0 +1,58 @@
+"""From a configuration to the calibration of its p-values."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.config import Search, load, parse
+from lamppost.errors import ConfigError
+from lamppost.run.calibrate.calibration import run_calibration
+
+__all__ = ["calibrate"]
+
+
+def calibrate(
+    config: Search | Source,
+    out: "str | os.PathLike[str]",
+    *,
+    experiments: int | None = None,
+    workers: int | None = None,
+    quiet: bool = False,
+    pdf: bool = False,
+) -> dict[str, Any]:
+    """Run the whole hunt again and again in pseudo-data without signal: are its p-values right?
+
+    The table `[calibrate]` says how often, and how much signal is injected for power and coverage. In a script call it
+    below `if __name__ == "__main__":`, since worker processes import the script.
+
+    Parameters
+    ----------
+    config
+        A TOML file, the table it would hold, or a `Search`.
+    out
+        The run folder. If it holds an earlier, perhaps interrupted calibration, only what is missing is done.
+    experiments
+        Pseudo-experiments without signal; default: what the configuration says.
+    workers, quiet, pdf
+        As in `hunt`.
+
+    Returns
+    -------
+    The content of `calibration.json`; its `certificate` stands in `certificate.json` as well.
+
+    Raises
+    ------
+    LamppostError
+        One line that names the file, column, window or parameter at fault.
+    """
+    search = setup_of(config, Search, load, parse)
+    if experiments is not None:
+        if experiments < 1:
+            msg = f"experiments: expected at least 1, found {experiments}"
+            raise ConfigError(msg)
+        settings = search.calibrate.model_copy(update={"experiments": experiments})
+        search = search.model_copy(update={"calibrate": settings})
+    result = run_calibration(search, Path(out), workers=cores(workers), quiet=quiet)
+    show(Path(out), pdf=pdf)
+    return result

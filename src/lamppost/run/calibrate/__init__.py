@@ -1,0 +1,1 @@
+"""Whole hunts in pseudo-data: are their p-values right, and what do they see?"""
