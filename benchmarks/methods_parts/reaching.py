@@ -62,7 +62,13 @@ def cells(found: Json) -> list[str]:
     numbers = [f"{found[key]:.3g}" if found[key] is not None else "–" for key in ("s_over_b", "sigma")]
     points = ", ".join(f"{point['events']}: {point['median']:.1f}" for point in found["points"])
     reached = f"{found['reach']:.0f}" if found["reach"] is not None else found["bound"] or "–"
-    return [reached, " to ".join(bounds) if any(found["interval"] or ()) else "–", *numbers, points, f"{found['cpu_s']:.0f}"]
+    return [
+        reached,
+        " to ".join(bounds) if any(found["interval"] or ()) else "–",
+        *numbers,
+        points,
+        f"{found['cpu_s']:.0f}",
+    ]
 
 
 def bars(name: str, result: Json) -> list[Any]:
