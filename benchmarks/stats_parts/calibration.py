@@ -159,7 +159,7 @@ def label(row: Json) -> str:
 def way(row: Json) -> str:
     """How the background is treated, in words."""
     spurious = ", spurious signal" if row["remedy"] == "spurious" else ""
-    return "envelope" if row["remedy"] == "envelope" else f"{order_name(row['order'])}{spurious}"
+    return "both families profiled" if row["remedy"] == "envelope" else f"{order_name(row['order'])}{spurious}"
 
 
 def sigma(share: float, n: int) -> float:
@@ -239,8 +239,8 @@ def section(result: Json) -> str:
             markdown(head, apart),
             "The tests. With a spurious signal (`stats.spurious_signal` of the other family, found on each "
             "pseudo-data set) p-values may come out too large, as its measurement does not fluctuate in the "
-            "pseudo-data; only too small ones are a miss. An envelope profiles all orders of both families. In the "
-            "picture grey is two standard deviations of uniform p-values.",
+            "pseudo-data; only too small ones are a miss. Both families profiled: an envelope of all their orders. In "
+            "the picture grey is two standard deviations of uniform p-values.",
             markdown(head_2, rows),
         ]
     )
