@@ -46,8 +46,9 @@ def plan(search: Search) -> Plan:
         arguments = {"search": search, "samples": samples, "null": null, "number": number}
         arguments |= {"signal": signal if injected else None, "injected": injected}
         what = f"pseudo-experiment {number}" + (f", {injected} signal events" if injected else "")
-        about = {"named": {"search": named}, "needs": samples.keys, "lenient": True}
-        return planned.add("hunt", what, pseudo_experiment, arguments, **about)  # type: ignore[arg-type]
+        return planned.add(
+            "hunt", what, pseudo_experiment, arguments, needs=samples.keys, named={"search": named}, lenient=True
+        )
 
     counts = {0: settings.experiments, **dict.fromkeys(settings.strengths, settings.injected)}
     made = {strength: tuple(experiment(i, strength) for i in range(n)) for strength, n in counts.items()}
