@@ -91,6 +91,7 @@ def test_the_same_bits_however_it_is_run(finished: Path, tmp_path: Path) -> None
     hunts[0].unlink()
     hunts[1].write_bytes(hunts[1].read_bytes()[:-20])
     (tmp_path / "run" / "artefacts" / f"{hunts[0].stem}.work").mkdir()  # of a worker that was killed
+    (tmp_path / "run" / "artefacts" / "hunt-of-another-configuration.work").mkdir()
     calibrated(config, tmp_path / "run")
     assert timeless(tmp_path / "run" / "calibration.json") == first
     assert not list((tmp_path / "run" / "artefacts").glob("*.work"))

@@ -1,9 +1,10 @@
 """The table that says how a hunt is calibrated: `[calibrate]`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from lamppost.config.fit import Several
 from lamppost.spec import Spec
 
 __all__ = ["Calibrate"]
@@ -19,18 +20,13 @@ class Calibrate(Spec):
     signal: str | None = Field(
         None, description="which of `[samples]` `signals` is injected; default: the only one there is"
     )
-    strengths: tuple[Annotated[int, Field(ge=1)], ...] = Field(
+    strengths: Several[Annotated[int, Field(ge=1)]] = Field(
         (), description="expected signal events of any mass in the fit range, for power and coverage"
     )
     injected: int = Field(50, ge=1, le=100_000, description="pseudo-experiments with each of `strengths`")
     neighbours: float = Field(
         0.5, gt=0, le=1, description="part of the data, the nearest in m, of which the features of an event are drawn"
     )
-
-    @field_validator("strengths", mode="before")
-    @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
-        return value if isinstance(value, list | tuple) else (value,)
 
     @field_validator("strengths")
     @classmethod

@@ -11,12 +11,12 @@ from lamppost.config import Search
 from lamppost.run.artefacts import Store, not_written, provenance
 from lamppost.run.combined import rank
 from lamppost.run.plan import Looked, Plan
-from lamppost.run.samples import load
+from lamppost.run.samples import Stored, load
 from lamppost.run.tasks import merged_scores
 from lamppost.search import Predictability
 from lamppost.stats import z_from_p
 
-__all__ = ["SCULPTED", "claim_of", "result_of", "row_of", "write_scores"]
+__all__ = ["SCULPTED", "claim_of", "origin", "result_of", "row_of", "write_scores"]
 
 SCULPTED = 0.001
 """A window whose kept fraction is flat in m with a smaller p than this, divided by the number of windows, is named."""
@@ -31,20 +31,11 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
     inclusive = store.read_json(plan.inclusive)
     validation = [row for looked in plan.validations for row in store.read_json(looked.measured)["rows"]]
     combined, control = (None if key is None else store.read_json(key) for key in plan.combined)
-    paths = search.data.path
     result: dict[str, Any] = {
         "schema": 1,
         "lamppost": __version__,
         "seed": search.seed,
-        "data": {
-            "path": paths if isinstance(paths, str) else ", ".join(paths),
-            "events": len(stored.events),
-            "rows": about["n_rows"],
-            "dropped": about["n_dropped"],
-            "sha256": plan.sha256,
-            "mass": search.data.mass,
-            "features": list(search.data.names),
-        },
+        "data": origin(search, stored, plan.sha256),
         "windows": rows,
         "validation": validation,
         "inclusive": inclusive["row"],
@@ -68,6 +59,20 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
     if combined is not None and "refused" not in combined:
         details["combined"] = {name: combined[name] for name in ("correlation", "errors")}
     return result, details
+
+
+def origin(search: Search, stored: Stored, sha256: str) -> dict[str, Any]:
+    """Where a result comes from."""
+    paths = search.data.path
+    return {
+        "path": paths if isinstance(paths, str) else ", ".join(paths),
+        "events": len(stored.events),
+        "rows": stored.about["n_rows"],
+        "dropped": stored.about["n_dropped"],
+        "sha256": sha256,
+        "mass": search.data.mass,
+        "features": list(search.data.names),
+    }
 
 
 def row_of(looked: Looked, store: Store) -> dict[str, Any]:

@@ -12,8 +12,9 @@ from lamppost.config import Search
 from lamppost.errors import FitError
 from lamppost.run.artefacts import provenance
 from lamppost.run.calibrate.certificate import certificate
-from lamppost.run.calibrate.experiment import Null, pseudo_experiment
+from lamppost.run.calibrate.experiment import Null, pseudo_experiment, remove_work
 from lamppost.run.calibrate.judged import LEAST, covered, power, uniformity
+from lamppost.run.collect import origin
 from lamppost.run.graph import Task
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.samples import Stored, load
@@ -67,6 +68,7 @@ def run_calibration(search: Search, out: Path, **how: Unpack[How]) -> Json:
     planned = plan(search)
 
     def make(work: Work) -> Json:
+        remove_work(work.store)
         work.do(planned.tasks)
         found = {k: [work.store.read_json(key) for key in keys] for k, keys in planned.experiments.items()}
         result = result_of(search, planned, load(work.store, planned.events), found)
@@ -82,18 +84,11 @@ def result_of(search: Search, planned: Plan, stored: Stored, found: Mapping[int,
     if not ended[0]:
         msg = f"every pseudo-experiment failed; the first: {found[0][0]['failed']}"
         raise FitError(msg)
-    paths = search.data.path
     result: Json = {
         "schema": 1,
         "lamppost": __version__,
         "seed": search.seed,
-        "data": {
-            "path": paths if isinstance(paths, str) else ", ".join(paths),
-            "events": len(stored.events),
-            "sha256": planned.sha256,
-            "mass": search.data.mass,
-            "features": list(search.data.names),
-        },
+        "data": origin(search, stored, planned.sha256),
         "events": float(np.mean([one["events"] - one["injected"] for each in ended.values() for one in each])),
         "calibrate": search.calibrate.model_dump(mode="json"),
         "windows": [[w.lo, w.hi] for w in search.claim_windows()],
@@ -155,5 +150,8 @@ def _warnings(found: Mapping[int, Sequence[Json]], result: Json) -> list[str]:
         warnings.append(f"{null['n']} pseudo-experiments certify nothing, expected at least {LEAST}")
     elif not null["valid"]:
         share, low, high = null["below"]["0.05"]
-        warnings.append(f"small global p-values are too frequent: {share:.3f} [{low:.3f}, {high:.3f}] are 0.05 or less")
+        warnings.append(
+            f"small global p-values are too frequent: {share:.3f} [{low:.3f}, {high:.3f}] are 0.05 or less, "
+            f"Kolmogorov-Smirnov p = {null['ks_small']:.2g}"
+        )
     return warnings

@@ -12,7 +12,7 @@ import numpy as np
 from lamppost.config import Search
 from lamppost.core import Events
 from lamppost.errors import DataError
-from lamppost.run.artefacts import Store
+from lamppost.run.artefacts import Store, not_written
 from lamppost.run.collect import result_of
 from lamppost.run.graph import Task, run_graph
 from lamppost.run.plan import Looked, plan_in
@@ -25,7 +25,7 @@ from lamppost.search import seed_of
 from lamppost.simulate.null import NullGenerator
 from lamppost.stats import Spectrum, choose
 
-__all__ = ["Null", "draw_pseudo", "pseudo_experiment"]
+__all__ = ["Null", "draw_pseudo", "pseudo_experiment", "remove_work"]
 
 Json = dict[str, Any]
 WINDOW = (
@@ -92,8 +92,9 @@ def _drawn_signal(pool: Events, number: int, seed: int, injected: int) -> Events
     stream = seed_of(seed, "calibrate", "signal", number)
     of_number, of_order = (np.random.default_rng(one) for one in stream.spawn(2))
     n = int(of_number.poisson(injected))
-    if n > np.count_nonzero(pool.w > 0):
-        msg = f"calibrate.strengths: {injected} take {n} signal events, there are {len(pool)} in the fit range"
+    there = np.count_nonzero(pool.w > 0)
+    if n > there:
+        msg = f"calibrate.strengths: {injected} take {n} signal events, there are {there} in the fit range"
         raise DataError(msg)
     # the first n of a weighted order without replacement (Efraimidis and Spirakis, 2006)
     waiting = of_order.exponential(size=len(pool))
@@ -117,17 +118,31 @@ def pseudo_experiment(
     Its artefacts live as long as it does, in a folder beside its own; what is kept are the numbers of its result.
     """
     work = store.path(f"{key.removesuffix('.json')}.work")
-    rmtree(work, ignore_errors=True)  # of one that was killed
-    work.mkdir()
+    rmtree(work, ignore_errors=True)  # of a worker that was killed
     try:
-        found = _hunt(store, Store(work), search, samples, null, number, signal, injected)
+        work.mkdir()
+        for name in _linked(samples, signal):
+            (work / name).symlink_to(store.path(name).resolve())
+        found = _hunt(Store(work), search, samples, null, number, signal, injected)
+    except OSError as error:
+        raise not_written(work, error) from None
     finally:
         rmtree(work, ignore_errors=True)
     store.write_json(key, found)
 
 
+def remove_work(store: Store) -> None:
+    """Remove what pseudo-experiments that were killed have left."""
+    for folder in store.folder.glob("*.work"):
+        rmtree(folder, ignore_errors=True)
+
+
+def _linked(samples: Samples, signal: str | None) -> list[str]:
+    """The artefacts that a pseudo-experiment reads."""
+    return list(dict.fromkeys((*samples.keys, *(() if signal is None else (signal,)))))
+
+
 def _hunt(
-    store: Store,
     inner: Store,
     search: Search,
     samples: Samples,
@@ -137,8 +152,7 @@ def _hunt(
     injected: int,
 ) -> Json:
     planned = Planned()
-    for name in dict.fromkeys((*samples.keys, *(() if signal is None else (signal,)))):
-        inner.path(name).symlink_to(store.path(name).resolve())
+    for name in _linked(samples, signal):
         planned.tasks[name] = Task(name, "read", "what is there", _there, {})
     arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
     data = planned.add("draw", "drawing", draw_pseudo, arguments)

@@ -221,4 +221,7 @@ def crossing(q: Callable[[float], float], start: float) -> float:
             low *= 0.5
             if q(low) < 1.0:
                 break
-    return float(brentq(lambda s: q(s) - 1.0, low, high, rtol=1e-3)) if q(low) < 1.0 else low
+        else:
+            msg = f"workspace: a yield of {low:g} events is as different from none as any"
+            raise FitError(msg)
+    return float(brentq(lambda s: q(s) - 1.0, low, high, rtol=1e-3))
