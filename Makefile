@@ -7,6 +7,8 @@ SHELL := /bin/sh
 .NOTPARALLEL:  # one pip at a time in one environment; each tool uses the cores itself
 
 VENV := .venv
+# of pytest, a few GB each; 0 for a debugger
+PROCESSES := 2
 BIN := $(VENV)/bin
 ifeq ($(origin PYTHON), undefined)
   # the first that runs and is new enough; constraints.txt was tested with 3.11
@@ -24,7 +26,7 @@ hunt: $(VENV)/.with-report runs/sample/hunt.toml  ## hunt in the embedded sample
 	@echo "report: $(CURDIR)/runs/sample/report.html"
 
 test: $(VENV)/.with-test  ## run the test suite (PYTEST_ARGS="-k fit" for a part of it)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 lint: style types contracts  ## style and format, types, direction of imports
 
