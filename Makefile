@@ -44,7 +44,7 @@ docs: $(VENV)/.with-docs  ## build the documentation and execute every code cell
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/sphinx-build -E -W --keep-going -b html docs docs/_build/html
 
 calibration: $(VENV)/.with-report  ## measure the p-values on pseudo-data without signal (hours; resumes where it stopped)
-	$(BIN)/python benchmarks/calibration.py --out runs/calibration --table docs/calibration.md
+	$(BIN)/python benchmarks/calibration.py cwola cathode page --out runs/calibration --table docs/calibration.md
 
 clean:  ## remove the environment, caches, built docs and runs/sample (runs/calibration stays)
 	rm -rf $(VENV) dist build docs/_build docs/jupyter_execute runs/sample

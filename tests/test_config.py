@@ -100,7 +100,7 @@ def test_a_scale_goes_to_the_families_that_have_one() -> None:
 def test_several_families_and_none() -> None:
     fit = parse(changed("fit", {"range": [2800, 8000], "function": ["ua2", "dijet"], "n_parameters": "aic"})).fit
     assert [family.kind for family in fit.function] == ["ua2", "dijet"]
-    assert (fit.n_parameters, fit.spurious, fit.combine) == ("aic", (), "bonferroni")
+    assert (fit.n_parameters, fit.spurious, fit.combine) == ("aic", (), "independent")
     assert parse(changed("fit.spurious", [])).fit == parse(deepcopy(BASE)).fit
 
 
@@ -196,7 +196,11 @@ def test_sqrt_s_beside_the_function() -> None:
         ("fit.function", [], "fit.function: "),
         ("fit.function", ["dijet", 3], "background: expected a table with a kind, found 3"),
         ("fit.spurious", "spline", "unknown kind 'spline'"),
-        ("fit.combine", "none", "fit.combine: Input should be 'bonferroni' or 'bootstrap', found 'none'"),
+        (
+            "fit.combine",
+            "none",
+            "fit.combine: Input should be 'independent', 'bonferroni' or 'bootstrap', found 'none'",
+        ),
         ("data.groups", {"j1": ["mj1", "dm", "mj1"]}, "groups.j1: feature 'mj1' is listed twice"),
         ("fit.toys", 10, "fit.toys: Input should be greater than or equal to 100, found 10"),
         ("fit.function", "spline", "unknown kind 'spline'"),

@@ -184,7 +184,7 @@ def hunt(
         "control": {"p_global": 0.6, "z_global": -0.25, "p_local": 0.04, "z_local": 1.75, "best_mass": 5160.0},
         "p_global": p_global,
         "z_global": 6.2,
-        "p_global_method": "windows x smallest window p",
+        "p_global_method": "1 - (1 - smallest window p)^windows",
         "best_window": best,
         "warnings": [],
         "wall_s": 131.5,

@@ -72,9 +72,13 @@ def test_without_a_wish_a_hunt_is_what_it_was(tmp_path: Path) -> None:
         assert row["signal"] == found.results[0].signal
         assert "spurious" not in row
         assert "tried" not in row["fit"]
-    assert result["p_global"] == min(1.0, 2 * min(row["p_window"] for row in result["windows"]))
-    assert result["p_global_method"] == "windows x smallest window p"
+    smallest = min(row["p_window"] for row in result["windows"])
+    assert result["p_global"] == pytest.approx(1 - (1 - smallest) ** 2, rel=1e-12)
+    assert result["p_global_method"] == "1 - (1 - smallest window p)^windows"
     assert not set(MORE) & {*result, *result["control"]}
+    counted = hunted(tmp_path, "run", fit={"combine": "bonferroni"})
+    assert counted["p_global"] == min(1.0, 2 * smallest) >= result["p_global"]
+    assert counted["p_global_method"] == "windows x smallest window p"
 
 
 @pytest.mark.parametrize(
@@ -172,7 +176,7 @@ def result_of(folder: Path) -> Json:
 
 def test_windows_that_share_events(combined: Path, tmp_path: Path) -> None:
     result = result_of(combined)
-    in_full = hunted(tmp_path, "run", with_bump(FAINT), scan=BOOTSTRAP["scan"])
+    in_full = hunted(tmp_path, "run", with_bump(FAINT), scan=BOOTSTRAP["scan"], fit={"combine": "bonferroni"})
     assert result["windows"] == in_full["windows"]
     smallest = min(row["p_window"] for row in result["windows"])
     assert smallest < result["p_global"] < result["p_global_bonferroni"] == in_full["p_global"]
@@ -287,7 +291,10 @@ def test_reach_combines_the_windows_of_each_hunt(tmp_path: Path) -> None:
         ({"function": ["dijet", "spline"]}, "unknown kind 'spline'"),
         ({"function": ["dijet", "ua2"], "n_parameters": 5}, "fit.n_parameters: expected 2 to 4 for 'ua2', found 5"),
         ({"spurious": ["spline"]}, "unknown kind 'spline'"),
-        ({"combine": "bonferoni"}, "fit.combine: Input should be 'bonferroni' or 'bootstrap', found 'bonferoni'"),
+        (
+            {"combine": "bonferoni"},
+            "fit.combine: Input should be 'independent', 'bonferroni' or 'bootstrap', found 'bonferoni'",
+        ),
     ],
 )
 def test_bad_values_are_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str], fit: Json, expected: str) -> None:

@@ -98,8 +98,8 @@ class Fit(Spec):
     )
     bins: list[float] | None = Field(None, description="bin edges; default: fine against the resolution")
     toys: int = Field(10000, ge=100, description="pseudo-experiments behind every global p-value, at most")
-    combine: Literal["bonferroni", "bootstrap"] = Field(
-        "bonferroni",
+    combine: Literal["independent", "bonferroni", "bootstrap"] = Field(
+        "independent",
         description="windows and methods together: each counts in full, or as their shared events say, by a bootstrap",
     )
 
@@ -154,7 +154,7 @@ class Fit(Spec):
     @property
     def single(self) -> "Fit":
         """What of it concerns a single spectrum: the same however several are combined."""
-        return self.model_copy(update={"combine": "bonferroni"})
+        return self.model_copy(update={"combine": "independent"})
 
     @property
     def edges(self) -> Array:

@@ -39,8 +39,8 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "windows": rows,
         "validation": validation,
         "inclusive": inclusive["row"],
-        "control": _global([found["row"] for found in controls], control),
-        **claim_of(rows, combined),
+        "control": _global([found["row"] for found in controls], search.fit.combine, control),
+        **claim_of(rows, search.fit.combine, combined),
         "warnings": [
             *warnings(rows, validation, about["n_dropped"], inclusive["row"]),
             *_cut_sidebands(search, plan),
@@ -85,23 +85,31 @@ def row_of(looked: Looked, store: Store) -> dict[str, Any]:
     return {**row, **about, "claim": not found.refused}
 
 
-def _global(rows: list[dict[str, Any]], combined: dict[str, Any] | None = None) -> dict[str, Any]:
-    """p_global = min(1, number of windows x smallest window p): valid for any correlation between the windows.
+def _global(rows: list[dict[str, Any]], how: str, combined: dict[str, Any] | None = None) -> dict[str, Any]:
+    """The global p-value of n windows from the smallest window p.
 
-    If they were `combined`, p_global is what that says, and the product stands beside it.
+    p_global = 1 - (1 - p)^n: uniform without a signal if the windows share nothing, and too large if they rise and
+    fall together (Sidak, 1967). With `bonferroni` it is min(1, n p), whatever the windows share: the same to p^2. If
+    they were `combined`, p_global is what that says, and n p stands beside it.
     """
     best = min(range(len(rows)), key=lambda i: rank(rows[i]))
-    p = min(1.0, len(rows) * rows[best]["p_window"])
+    smallest, product = rows[best]["p_window"], min(1.0, len(rows) * rows[best]["p_window"])
+    p, method = product, "windows x smallest window p"
+    if len(rows) == 1:
+        method = "the only window p"
+    elif how == "independent":
+        p = -float(np.expm1(len(rows) * np.log1p(-smallest))) if smallest < 1.0 else 1.0
+        method = "1 - (1 - smallest window p)^windows"
     found = {
         "p_global": p,
         "z_global": max(z_from_p(p), 0.0),
-        "p_global_method": "windows x smallest window p",
+        "p_global_method": method,
         "best_window": best,
         **{name: rows[best][name] for name in ("p_window", "p_local", "z_local", "best_mass")},
     }
     if combined is None:
         return found
-    found |= {"p_global_error": None, "p_global_bonferroni": p, "effective_windows": None}
+    found |= {"p_global_error": None, "p_global_bonferroni": product, "effective_windows": None}
     if "refused" in combined:
         return found
     worth = f"what {len(rows)} windows that share events are worth, by a bootstrap of their correlations"
@@ -117,9 +125,9 @@ def _global(rows: list[dict[str, Any]], combined: dict[str, Any] | None = None) 
 _CLAIM = ("p_global", "z_global", "p_global_error", "p_global_bonferroni", "effective_windows", "p_global_method")
 
 
-def claim_of(rows: list[dict[str, Any]], combined: dict[str, Any] | None = None) -> dict[str, Any]:
+def claim_of(rows: list[dict[str, Any]], how: str, combined: dict[str, Any] | None = None) -> dict[str, Any]:
     """The global p-value over these windows; none if the features determine m in one of them."""
-    found = _global(rows, combined)
+    found = _global(rows, how, combined)
     claim = {name: found[name] for name in (*_CLAIM, "best_window") if name in found}
     if not all(row["claim"] for row in rows):
         reason = "refused: the features determine m, a selection on them is a selection on m"

@@ -133,7 +133,7 @@ class Hunt:
 
     def combine(self, what: str, looked: Sequence[Looked]) -> str | None:
         """The global p-value of several windows and methods from their correlations; None if it is not asked for."""
-        if self.search.fit.combine == "bonferroni" or len(looked) < 2:
+        if self.search.fit.combine != "bootstrap" or len(looked) < 2:
             return None
         arguments = {
             "events": self.samples.data,

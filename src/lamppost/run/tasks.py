@@ -1,7 +1,9 @@
 """The tasks of a hunt: pure functions of their arguments and of the artefacts they name."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from lamppost.run.artefacts import Store
 from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.samples import Samples, check_windows, load, view_of
 from lamppost.run.worker import TaskFunction
-from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
+from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, needed_degrees, seed_of
 
 __all__ = [
     "Training",
@@ -65,8 +67,17 @@ class Training:
         """What the method may see: decorrelated, if so, by a map learnt on these events."""
         of = fold_of(everything.id, self.folds)
         train = everything[(of != self.fold) & (of != self.calibrating)]
-        seen = QuantileMap.fit(train, self.window) if self.decorrelate else _as_they_are
-        return view_of(store, samples, train, self.window, seen)
+        return view_of(store, samples, train, self.window, self.seen(store, samples, train))
+
+    def seen(self, store: Store, samples: Samples, events: Events) -> Callable[[Events], Events]:
+        """What is done to features: decorrelation, if so, by a map learnt on these events.
+
+        How far each feature follows m, a whole number, is read from the sidebands of all data: a fold alone would miss
+        what shows in all of them together.
+        """
+        if not self.decorrelate:
+            return _as_they_are
+        return QuantileMap.fit(events, self.window, _degrees(store.path(samples.data).resolve(), self.window))
 
     @property
     def calibrating(self) -> int:
@@ -102,7 +113,7 @@ def train_fold(store: Store, key: str, *, samples: Samples, training: Training, 
     else:
         score, _ = read_score(store, fitted_in)
     calibrate, tested = everything[of == training.calibrating], everything[of == training.fold]
-    transform = QuantileMap.fit(calibrate, window) if training.decorrelate else _as_they_are
+    transform = training.seen(store, samples, calibrate)
     tie = int(training.stream("tie").generate_state(1, np.uint64)[0])
     background = calibrate[window.beside(calibrate.m)]
     reference, values = score(transform(background)), score(transform(tested))
@@ -113,6 +124,12 @@ def train_fold(store: Store, key: str, *, samples: Samples, training: Training, 
     calibration = Calibration.fit(reference + spacing * uniform_of(background.id, tie), background.w)
     aligned = calibration(values + spacing * uniform_of(tested.id, tie))
     store.write_arrays(key, {"score": aligned}, {"fold": training.fold})
+
+
+@lru_cache(maxsize=16)
+def _degrees(path: Path, window: Window) -> tuple[int, ...]:
+    """How far the features of these data follow m beside a window; kept per process."""
+    return needed_degrees(load(Store(path.parent), path.name).events, window)
 
 
 def _as_they_are(events: Events) -> Events:

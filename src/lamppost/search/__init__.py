@@ -1,5 +1,6 @@
 """The logic of a blind search: windows, cross-fitting, selection, decorrelation, tests of sculpting."""
 
+from lamppost.search.degrees import needed_degrees
 from lamppost.search.determines import Predictability, mass_r2
 from lamppost.search.folds import fold_of, seed_of
 from lamppost.search.quantile_map import QuantileMap
@@ -16,6 +17,7 @@ __all__ = [
     "fold_of",
     "kept_fraction_flatness",
     "mass_r2",
+    "needed_degrees",
     "seed_of",
     "windows",
 ]

@@ -6,11 +6,15 @@ interpolated across the region. Where nothing but background is, z then carries 
 a classifier of region against sidebands cannot find "the middle of m". What several features together say about m
 remains: `mass_r2` measures it.
 
+A polynomial makes an error inside the region that more events make no smaller next to that of the counts there, and
+one more degree than the feature needs makes a larger one. So the degree is what the data ask for, feature by feature:
+none where a feature does not follow m.
+
 Quantiles of counts jump with m, and a pile-up holds many of them at once: no polynomial follows that. A feature with
 values that repeat is first spread into a continuous one, each tied value over its own range of probability.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,15 +22,14 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from lamppost.core import Array, Events, Window, uniform_of
-from lamppost.errors import DataError
+from lamppost.search.degrees import needed_degrees, outside_of, scaled
 from lamppost.search.selection import mid_sums, rising
 
 __all__ = ["QuantileMap"]
 
 _NORMAL = np.linspace(-3.0, 3.0, 61)  # the quantiles followed, as standard normal values
 _LIMIT = 6.0  # z beyond the followed quantiles is extrapolated linearly in x, to here at most
-_DEGREE = 3
-_PER_SLICE = 1500
+_PER_SLICE, _SLICES = 300, 100  # events in one at least; at most so many: the outermost reach close to the ends of m
 _CELLS = 48
 _TIED = 0.002  # a value that this part of the events shares, and no fewer than _TIES of them, is a tie
 _TIES = 5
@@ -74,27 +77,25 @@ class QuantileMap:
     spreads: tuple[Spread | None, ...]
 
     @classmethod
-    def fit(cls, events: Events, window: Window) -> "QuantileMap":
-        """Learn the map from the events outside the signal region.
+    def fit(cls, events: Events, window: Window, degrees: Sequence[int] | None = None) -> "QuantileMap":
+        """Learn the map from the events outside the signal region; `degrees` (d,): by default what these events need.
 
         Raises
         ------
         DataError
-            If fewer than 200 events are outside the region, or a feature is constant there.
+            If fewer than 200 events are outside the region.
         """
-        outside = events[~window.inside(events.m)]
-        if len(outside) < 200:
-            msg = f"decorrelation: window {window} leaves {len(outside)} training events outside, expected >= 200"
-            raise DataError(msg)
+        outside = outside_of(events, window)
         log_m = np.log(outside.m)
         order = np.argsort(log_m, kind="stable")
-        slices = np.array_split(order, int(np.clip(len(order) // _PER_SLICE, 4, 40)))
+        slices = np.array_split(order, int(np.clip(len(order) // _PER_SLICE, 4, _SLICES)))
         centre = np.array([log_m[rows].mean() for rows in slices])
         t = np.linspace(centre[0], centre[-1], _CELLS + 1)
         spreads = tuple(Spread.fit(x, outside.w) for x in outside.x.T.astype(np.float64))
+        degrees = needed_degrees(events, window) if degrees is None else degrees
         curves = [
-            _smooth(np.stack([_quantiles(x[rows], outside.w[rows]) for rows in slices]), centre, t)
-            for x in _continuous(outside, spreads)
+            _smooth(np.stack([_quantiles(x[rows], outside.w[rows]) for rows in slices]), centre, t, degree)
+            for x, degree in zip(_continuous(outside, spreads), degrees, strict=True)
         ]
         return cls(t, np.stack(curves), spreads)
 
@@ -147,11 +148,11 @@ def _quantiles(x: Array, w: Array) -> Array:
     return quantiles
 
 
-def _smooth(values: Array, centre: Array, t: Array) -> Array:
+def _smooth(values: Array, centre: Array, t: Array, degree: int) -> Array:
     """Polynomials in ln m through the quantiles (slices, quantiles) -> (cells + 1, quantiles), never crossing."""
-    scaled, at = (2.0 * (v - centre[0]) / (centre[-1] - centre[0]) - 1.0 for v in (centre, t))
-    degree = min(_DEGREE, len(centre) - 1)
-    coefficients = np.polynomial.legendre.legfit(scaled, values, degree)
+    along, at = (scaled(v, centre[0], centre[-1]) for v in (centre, t))
+    degree = min(degree, len(centre) - 1)
+    coefficients = np.polynomial.legendre.legfit(along, values, degree)
     smooth = np.polynomial.legendre.legval(at, coefficients).T
     constant = np.ptp(values, axis=0) == 0  # a pile-up keeps its exact value
     smooth[:, constant] = values[0, constant]

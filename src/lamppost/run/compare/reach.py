@@ -124,7 +124,7 @@ def _rounds(comparison: Comparison, planned: Plan, work: Work, found: dict[str, 
         yield planned.towards(ends | {key for name in active for key in planned.together(name, events) if key})
         for name in active:
             hunts, together = planned.hunts(name, events), planned.together(name, events)
-            found[name].append(outcome_of(work.store, name, events, hunts, together))
+            found[name].append(outcome_of(work.store, name, events, hunts, together, comparison.fit.combine))
         _check_some_fit([found[name][-1] for name in active])
         for name in [name for name in active if _unseen(found[name], settings.z)]:
             active.remove(name)

@@ -66,9 +66,12 @@ class Outcome:
 
 
 def outcome_of(
-    store: Store, name: str, events: int, hunts: Sequence[Sequence[Looked]], together: Sequence[str | None]
+    store: Store, name: str, events: int, hunts: Sequence[Sequence[Looked]], together: Sequence[str | None], how: str
 ) -> Outcome:
-    """What the hunts of a method in all draws came to; `together`: what combines the windows of each, if anything."""
+    """What the hunts of a method in all draws came to, their windows combined as `fit.combine` says.
+
+    together: what combines the windows of each by their correlations, if anything
+    """
     claims: list[tuple[float | None, float | None]] = []
     local: list[float | None] = []
     bent = apart = 0
@@ -81,7 +84,7 @@ def outcome_of(
             continue
         rows = [row_of(look, store) for look in looks]
         joined = None if combined is None else store.read_json(combined)
-        claim = rows[0] if name == INCLUSIVE else claim_of(rows, joined)
+        claim = rows[0] if name == INCLUSIVE else claim_of(rows, how, joined)
         apart += joined is not None and "refused" in joined
         claims.append((claim["z_global"], claim["p_global"]))
         local.append(rows[claim.get("best_window", 0)]["z_local"])
