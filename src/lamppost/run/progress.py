@@ -76,6 +76,13 @@ class Progress:
             self.event("done", key=task.key, stage=task.stage, label=task.label, **facts)
         self._tell(task.label)
 
+    def added(self, tasks: Iterable[Task]) -> None:
+        """Tasks that nobody knew of at the start."""
+        for task in tasks:
+            if task.key not in self._cost:
+                self._cost[task.key] = _COST.get(task.stage, 1.0)
+                self._total += self._cost[task.key]
+
     def dropped(self, tasks: Iterable[Task]) -> None:
         """Tasks that will not be run after all."""
         for task in tasks:
