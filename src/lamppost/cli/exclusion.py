@@ -52,6 +52,8 @@ def _lines(result: Mapping[str, Any], out: Path) -> Iterator[str]:
 def _row(row: Mapping[str, Any], unit: float) -> str:
     low, middle, high = (None if row["expected"][k] is None else unit * row["expected"][k] for k in (1, 2, 3))
     expected = f"{_short(middle)} [{_short(low)}, {_short(high)}]"
+    if row["observed"] is None:
+        return f"{row['label']:34}{'-':>10}{expected:>28}  (nothing is excluded)"
     best = min((p for p in row["points"] if p["limit"] is not None), key=lambda point: float(point["limit"]))
     gain = row["gain"]
     gained = "" if gain is None else f"{gain['observed']:15.2f}"

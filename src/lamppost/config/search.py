@@ -63,7 +63,7 @@ class Search(Setup):
             self.signal_windows(name)
 
     def signal_windows(self, name: str) -> list[Window]:
-        """The windows in which a limit on this signal is set: its mass decides, not what was seen there.
+        """The windows in which a limit on this signal is set, the nearest first: its mass decides, not what was seen.
 
         Raises
         ------
@@ -75,9 +75,8 @@ class Search(Setup):
         if not around:
             msg = f"limits.signals.{name}.mass: expected a mass in one of scan.windows, found {mass:g}"
             raise ConfigError(msg)
-        if self.limits.windows == "all":
-            return around
-        return [min(around, key=lambda window: (abs(mass - 0.5 * (window.lo + window.hi)), window))]
+        around.sort(key=lambda window: (abs(mass - 0.5 * (window.lo + window.hi)), window))
+        return around if self.limits.windows == "all" else around[:1]
 
 
 def parse(table: dict[str, Any], where: str = "configuration") -> Search:

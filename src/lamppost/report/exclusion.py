@@ -57,7 +57,11 @@ def _verdicts(result: Part) -> Iterator[str]:
     for name, signal in result["signals"].items():
         unit, rows = _unit(result, signal), signal["rows"]
         # by what is expected: the observed limits must not choose
-        known = [row for row in rows if row["expected"][2] is not None] or rows
+        found = [row for row in rows if row["observed"] is not None]
+        known = [row for row in found if row["expected"][2] is not None] or found
+        if not known:
+            yield f"<strong>{escape(name)}:</strong> nothing is excluded."
+            continue
         best = min(known, key=lambda row: float(row["expected"][2] or row["observed"]))
         gain = best["gain"]
         text = (
@@ -98,8 +102,10 @@ def _against_mass(result: Part, draw: "Draw") -> str:
         return ""
     figures = ""
     for index, label in enumerate(dict.fromkeys(_name(row) for signal in signals for row in signal["rows"])):
-        pairs = [(s, row) for s in signals for row in s["rows"] if _name(row) == label and None not in row["expected"]]
-        if len({id(signal) for signal, _ in pairs}) < max(len(pairs), 2):
+        # of several windows the nearest comes first
+        first = [(s, next((row for row in s["rows"] if _name(row) == label), None)) for s in signals]
+        pairs = [(s, row) for s, row in first if row is not None and row["observed"] is not None]
+        if len(pairs) < 2:
             continue
         shown, rows = [signal for signal, _ in pairs], [row for _, row in pairs]
         title = f"Limits by {label}"
@@ -179,7 +185,8 @@ def _table(result: Part, rows: Sequence[Part], unit: float) -> str:
 
 def _row(row: Part, unit: float) -> list[str]:
     band, gain = row["expected"], row["gain"]
-    least = min((p for p in row["points"] if p["limit"] is not None), key=lambda point: float(point["limit"]))
+    found = [point for point in row["points"] if point["limit"] is not None]
+    least = min(found, key=lambda point: float(point["limit"]), default={"efficiency": None})
     mark = "" if row["bound"] is None else ' <span class="badge alert">not crossed</span>'
     gained = [number(None), number(None)]
     if gain is not None:

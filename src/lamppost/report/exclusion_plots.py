@@ -40,7 +40,7 @@ def by_selection(rows: Sequence[Part], unit: float, what: str, predicted: float 
             axes.barh(place, band[high] - band[low], left=band[low], height=0.5, color=colour, label=_once(text, place))
         line: dict[str, Any] = {"color": "black", "lw": 1.4, "ls": "--", "label": _once("median", place)}
         axes.plot([band[2], band[2]], [place - 0.25, place + 0.25], **line)
-        axes.plot(unit * row["observed"], place, "o", color="black", ms=5.0, label=_once("observed", place))
+        axes.plot(unit * array([row["observed"]]), [place], "o", color="black", ms=5.0, label=_once("observed", place))
     if predicted is not None:
         axes.axvline(predicted, color=ORANGE, lw=1.4, label="predicted")
     axes.set_yticks(range(len(rows)), [plain(row["label"]) for row in reversed(rows)])
@@ -122,10 +122,10 @@ def efficiencies(rows: Sequence[Part], unit: float, injected: str) -> Figure:
             axes.axhline(y[0], color=colour, lw=1.4, ls="--", label=plain(row["label"]))
         else:
             errors = y * np.hypot(parts[:, 0], parts[:, 1])
-            axes.errorbar(
-                x, y, errors, color=colour, ecolor=colour, marker="o", ms=4.0, lw=1.4, label=plain(row["label"])
-            )
-            axes.axvline(unit * row["observed"], color=colour, lw=1.0, ls=":")
+            style: dict[str, Any] = {"color": colour, "ecolor": colour, "marker": "o", "ms": 4.0, "lw": 1.4}
+            axes.errorbar(x, y, errors, **style, label=plain(row["label"]))
+            for limit in [] if row["observed"] is None else [unit * row["observed"]]:
+                axes.axvline(limit, color=colour, lw=1.0, ls=":")
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel(injected)

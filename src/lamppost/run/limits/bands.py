@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -60,6 +61,9 @@ def draw_limits(
     """
     events = load(store, data).events
     used = [point for point in points if store.read_json(point.excluded)["excluded"] is not None]
+    if not used:
+        msg = f"{name}: nothing is excluded at any injection"
+        raise FitError(msg)
     selections, about, owner = [], [], []
     for number, point in enumerate(used):
         found = [store.read_arrays(key) for key in point.selections]
@@ -115,6 +119,8 @@ def overlaps(kept: Sequence[Any], events: Events) -> Array:
 
 
 def band(values: Sequence[float]) -> list[float | None]:
-    """Quantiles of limits at -2, -1, 0, 1, 2 sigma; None where there are too few of them for it."""
+    """Quantiles of limits at -2, -1, 0, 1, 2 sigma; None where too few of them tell, or where nothing is excluded."""
     n = len(values)
-    return [float(np.quantile(values, q)) if n * min(q, 1.0 - q) >= 1.0 or q == 0.5 else None for q in LEVELS]
+    tell = [q for q in LEVELS if n > 0 and (n * min(q, 1.0 - q) >= 1.0 or q == 0.5)]
+    found = {q: float(np.quantile(values, q, method="inverted_cdf")) for q in tell}
+    return [found[q] if found.get(q, inf) < inf else None for q in LEVELS]

@@ -15,11 +15,11 @@ from lamppost.run.limits.experiment import pseudo_limits
 from lamppost.run.limits.procedure import Family, Fixed, Injected, Procedure
 from lamppost.run.limits.result import Bands, csv_of, result_of
 from lamppost.run.planned import Planned, plan_samples
-from lamppost.run.samples import load
+from lamppost.run.samples import Samples, load
 from lamppost.run.view import MassModel
 from lamppost.run.work import Clock, How, Json, Work, work_in
 
-__all__ = ["run_limits"]
+__all__ = ["null_of", "run_limits"]
 
 
 def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
@@ -104,10 +104,16 @@ def _toys(
     return procedure.planned.add("toys", what, draw_limits, arguments, needs=needs, lenient=True)
 
 
+def null_of(search: Search, samples: Samples) -> Null:
+    """What pseudo-experiments are drawn from: the same as in a calibration of this search."""
+    settings = search.calibrate
+    return Null(samples.data, MassModel.of(search.fit), settings.neighbours, settings.events)
+
+
 def _experiments(procedure: Procedure) -> dict[str, Task]:
-    """The pseudo-experiments with all trainings, by artefact; the background is that of a calibration's."""
+    """The pseudo-experiments with all trainings, by artefact."""
     search, samples = procedure.search, procedure.samples
-    null = Null(samples.data, MassModel.of(search.fit), search.calibrate.neighbours, search.calibrate.events)
+    null = null_of(search, samples)
     unnamed: Any = {"data": {"path"}, "samples": True, "calibrate": True, "limits": {"toys", "experiments"}}
     named = search.model_dump(mode="json", exclude=unnamed)
     apart = Planned()

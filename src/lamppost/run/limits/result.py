@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 
 from lamppost import __version__
-from lamppost.core import Window
+from lamppost.core import Array, Window
 from lamppost.errors import FitError
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.collect import origin
 from lamppost.run.limits.bands import Point, band
-from lamppost.run.limits.experiment import limits_of
 from lamppost.run.limits.procedure import Injected, Procedure
 from lamppost.run.limits.rule import bound
 from lamppost.run.samples import Stored
@@ -34,10 +33,14 @@ class Bands:
 
 
 def result_of(procedure: Procedure, store: Store, stored: Stored, sha256: str, bands: Bands) -> Json:
-    """The content of `limits.json`, times apart; FitError if a selection has no limit at all."""
+    """The content of `limits.json`, times apart; FitError if no selection excludes anything."""
     search = procedure.search
     made = [store.read_json(key) for key in bands.experiments]
     rows = _rows(procedure, store, bands, [one["limits"] for one in made if "failed" not in one])
+    if all(row["observed"] is None for each in rows.values() for row in each):
+        texts = (text for each in rows.values() for row in each for point in row["points"] for text in point["failed"])
+        msg = f"limits: nothing is excluded by any selection, the first reason: {next(texts, 'no signal is kept')}"
+        raise FitError(msg)
     signals = {signal.name: _signal(procedure, store, signal, rows) for signal in procedure.signals}
     return {
         "schema": 1,
@@ -55,7 +58,6 @@ def result_of(procedure: Procedure, store: Store, stored: Stored, sha256: str, b
 
 def _rows(procedure: Procedure, store: Store, bands: Bands, experiments: Sequence[Json]) -> dict[str, list[Json]]:
     """Every selection of every signal: the fit to all events first, fixed cuts, methods."""
-    limits = limits_of(procedure, store)
     rows: dict[str, list[Json]] = {}
     for fixed in procedure.fixed:
         kind = "inclusive" if fixed.cut is None else "cut"
@@ -71,9 +73,9 @@ def _rows(procedure: Procedure, store: Store, bands: Bands, experiments: Sequenc
             rows[family.signal.name].append(
                 _row(procedure, store, family.signal, about, family.label(number), points, bands, experiments)
             )
-    for name, each in rows.items():
+    for each in rows.values():
         for row in each:
-            row["gain"] = _gain(row, each[0], limits[name])
+            row["gain"] = _gain(row, each[0])
     return rows
 
 
@@ -92,18 +94,13 @@ def _row(
     experiments: Sequence[Json],
 ) -> Json:
     found = [store.read_json(point.excluded) for point in points]
-    if all(one["excluded"] is None for one in found):
-        reason = next((text for one in found for text in one["failed"]), "no signal event is kept")
-        msg = f"limits: signal {signal.name!r}, {label}: nothing is excluded: {reason}"
-        raise FitError(msg)
     strengths = [point.strength for point in points]
     limit, best, crossed = bound(strengths, [inf if one["excluded"] is None else one["excluded"] for one in found])
     toys = store.read_json(bands.toys[signal.name, label])
     repeated = [one[signal.name][label] for one in experiments]
     repeated_whole = [one[signal.name]["inclusive"] for one in experiments]
-    pairs = [(e, w) for e, w in zip(repeated, repeated_whole, strict=True) if e is not None and w is not None]
     if bands.experiments:
-        values, whole = ([pair[i] for pair in pairs] for i in (0, 1))
+        values, whole = ([inf if one is None else one for one in each] for each in (repeated, repeated_whole))
         method = f"{len(values)} pseudo-experiments with all trainings"
     else:
         values, whole = toys.get("limits", []), toys.get("inclusive", [])
@@ -112,14 +109,14 @@ def _row(
     return {
         **about,
         "label": label,
-        "observed": limit,
-        "error": limit * _relative(found[best]),
+        "observed": limit if limit < inf else None,
+        "error": limit * _relative(found[best]) if limit < inf else None,
         "at": None if fixed else strengths[best],
         "bound": None if fixed or crossed else _bound(strengths, limit),
-        "expected": band(values) if values else [None] * 5,
+        "expected": band(values),
         "expected_method": method,
-        "pseudo": [float(value) for value in values],
-        "pseudo_inclusive": [float(value) for value in whole],
+        "pseudo": [value if value < inf else None for value in values],
+        "pseudo_inclusive": [value if value < inf else None for value in whole],
         "failed": toys.get("failed", 0),
         "points": [_point(point, one) for point, one in zip(points, found, strict=True)],
     }
@@ -151,15 +148,22 @@ def _point(point: Point, found: Json) -> Json:
     }
 
 
-def _gain(row: Json, whole: Json, limits: Mapping[str, float | None]) -> Json | None:
+def _gain(row: Json, whole: Json) -> Json | None:
     """How many times smaller than that of the fit to all events: observed, and median and 68 % of what is expected."""
-    if row["kind"] == "inclusive" or limits[row["label"]] is None:
+    if row["kind"] == "inclusive" or row["observed"] is None or whole["observed"] is None:
         return None
     observed = whole["observed"] / row["observed"]
     error = observed * hypot(row["error"] / row["observed"], whole["error"] / whole["observed"])
-    ratios = np.array(row["pseudo_inclusive"]) / np.array(row["pseudo"])
-    expected = [float(q) for q in np.quantile(ratios, [0.5, 0.16, 0.84])] if len(ratios) else None
+    each, of_whole = (array(row[name]) for name in ("pseudo", "pseudo_inclusive"))
+    ratios = (of_whole / each)[np.isfinite(of_whole)]  # 0 where nothing is excluded
+    levels = np.quantile(ratios, [0.5, 0.16, 0.84], method="inverted_cdf") if len(ratios) else None
+    expected = None if levels is None else [float(q) for q in levels]
     return {"observed": observed, "error": error, "expected": expected}
+
+
+def array(values: Sequence[float | None]) -> Array:
+    """Limits (n,), infinite where nothing is excluded."""
+    return np.array([inf if value is None else value for value in values])
 
 
 def _signal(procedure: Procedure, store: Store, signal: Injected, rows: Mapping[str, list[Json]]) -> Json:
@@ -192,7 +196,9 @@ def _warnings(signals: Mapping[str, Json]) -> list[str]:
             lines.append(f"{name}: {signal['duplicates']} events of the sample are in the data, and were left out")
         for row in signal["rows"]:
             where = f"{name}, {row['label']}"
-            if row["bound"]:
+            if row["observed"] is None:
+                lines.append(f"{where}: nothing is excluded, no training keeps the signal and can be fitted")
+            elif row["bound"]:
                 lines.append(f"{where}: {row['bound']}")
             failed = [text for point in row["points"] for text in point["failed"]]
             if failed:
@@ -224,5 +230,7 @@ def csv_of(result: Mapping[str, Any]) -> str:
             limits = [None if v is None else f"{unit * v:.6g}" for v in (row["observed"], *row["expected"])]
             cells = [name, signal["mass"], row["selection"], *(row["window"] or (None, None)), row["efficiency"]]
             more = [f"{best['efficiency']:.6g}", gain["observed"], gain["expected"] and gain["expected"][0]]
-            writer.writerow([*cells, result["unit"], *limits, *more, row["bound"] is None])
+            writer.writerow(
+                [*cells, result["unit"], *limits, *more, row["bound"] is None and row["observed"] is not None]
+            )
     return text.getvalue()

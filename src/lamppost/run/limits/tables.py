@@ -41,13 +41,18 @@ def _limits(result: Json) -> Iterator[ResultTable]:
     unit, of = result["unit"], "Limit on the cross-section" if result["unit"] == "fb" else "Limit on signal events"
     labels = dict.fromkeys(_name(row) for signal in signals.values() for row in signal["rows"])
     for label in labels:
-        found = [(s, row) for s in signals.values() for row in s["rows"] if _name(row) == label]
-        named = [name for name, s in signals.items() if any(_name(row) == label for row in s["rows"])]
+        listed = [(name, row) for name, s in signals.items() for row in s["rows"] if _name(row) == label]
+        listed = [(name, row) for name, row in listed if row["observed"] is not None]
+        if not listed:
+            continue
+        named, found = [name for name, _ in listed], [(signals[name], row) for name, row in listed]
         scale = np.array([signal["per_event"] or 1.0 for signal, _ in found])
         expected = np.array([row["expected"] for _, row in found], dtype=np.float64)
         errors = scale * np.array([row["error"] for _, row in found])
         known = [(name, k) for name, k in BANDS if np.isfinite(expected[:, k]).all()]
-        columns = [
+        windows = [row["window"] for _, row in found if row["window"] is not None]
+        columns = [Column("window", np.array(windows), "GeV", independent=True)] if windows else []
+        columns += [
             Column("mass", np.array([signal["mass"] for signal, _ in found]), "GeV", independent=True),
             Column("observed", scale * _array(found, "observed"), unit, down=errors, up=errors, label="training"),
         ]
@@ -73,6 +78,8 @@ def _efficiencies(result: Json) -> Iterator[ResultTable]:
         scale = signal["per_event"] or 1.0
         for row in signal["rows"]:
             points = [point for point in row["points"] if point["excluded"] is not None]
+            if not points:
+                continue
             efficiency = np.array([point["efficiency"] for point in points])
             parts = np.array([[point["statistical"] or 0.0, point["retraining"] or 0.0] for point in points])
             errors = efficiency * np.hypot(parts[:, 0], parts[:, 1])
@@ -84,4 +91,5 @@ def _efficiencies(result: Json) -> Iterator[ResultTable]:
                 Column("p_injected", np.array([point["p_injected"] for point in points])),
             )
             text = f"Efficiency for signal {name} by what was injected into the data, and what is excluded with it."
-            yield ResultTable(f"Efficiency {name} {row['label']}", text, columns)
+            where = "" if row["window"] is None else " {:g} to {:g}".format(*row["window"])
+            yield ResultTable(f"Efficiency {name} {_name(row)}{where}", text, columns)
