@@ -68,8 +68,8 @@ def section(stored: Json) -> str:
     text = (
         f"`lamppost limits` with the shipped defaults on {stored['events']:,} simulated background events from 2.8 to "
         f"8 TeV, one window from 3.3 to 3.7 TeV; signal W'(3.5 TeV) → X(500 GeV) Y(100 GeV), {first['signal']:,} "
-        "events. Limits at 95 % CLs in signal events of any mass in the fit range; expected: median [68 %]. Gain: limit "
-        "of the fit to all events over this one; expected: median [68 %] of the same pseudo-data."
+        "events. Limits at 95 % CLs in signal events of any mass in the fit range; expected: median [68 %]. Gain: the "
+        "limit of the fit to all events over this one; expected: median [68 %] of the same pseudo-data."
     )
     seen: dict[str, list[Any]] = {}
     for method in stored["methods"].values():
