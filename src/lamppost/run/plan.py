@@ -121,7 +121,7 @@ class Hunt:
         else:
             measured = self._add("validate", f"{name}: validation, window {window}", validate_window, arguments, parts)
         fits = tuple(key for _, keys in trained for key in keys)
-        return Looked(window, name, parts, measured, self._mass(window, method), fits)
+        return Looked(window, name, parts, measured, self.mass(window, method), fits)
 
     def inclusive(self) -> str:
         """The fit to all events, over all windows."""
@@ -179,7 +179,8 @@ class Hunt:
             arguments, needs, label = {**arguments, "others": others}, (*needs, others), f"{label}, signal"
         return self._add("train", label, train_fold, arguments, needs), fits
 
-    def _mass(self, window: Window, method: Method) -> str | None:
+    def mass(self, window: Window, method: Method) -> str | None:
+        """The test whether the features determine m; None for a score that does not look at them."""
         if method.kind == "random":
             return None
         arguments = {

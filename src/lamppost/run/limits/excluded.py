@@ -109,6 +109,7 @@ def _limits(one: Json, question: Question, about: Mapping[str, Any]) -> Json:
         "efficiency": one["efficiency"],
         "folds": one["folds"],
         "events": one["n"],
+        "sculpting_p": one["sculpting_p"],
         "observed": limit.observed,
         "expected": limit.expected.tolist(),
         "signal": limit.signal,

@@ -38,6 +38,7 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
     planned = Planned()
     samples, sha256 = plan_samples(planned, search)
     procedure = Procedure(planned, search, samples)
+    procedure.test_masses()
     experiments = _experiments(procedure)
 
     def make(work: Work) -> Json:

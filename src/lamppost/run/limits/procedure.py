@@ -56,13 +56,17 @@ class Fixed:
 
 @dataclass
 class Family:
-    """A method in a window, trained with a signal injected; `points` by number of the efficiency, then strength."""
+    """A method in a window, trained with a signal injected; `points` by number of the efficiency, then strength.
+
+    mass: the artefact of the test whether the features determine m, if it is made
+    """
 
     signal: Injected
     window: Window
     name: str
     method: Method
     efficiencies: tuple[float, ...]
+    mass: str | None = None
     points: dict[int, dict[float, Point]] = field(default_factory=dict)
 
     @property
@@ -97,6 +101,12 @@ class Procedure:
             for window in search.signal_windows(signal.name)
         ]
         self._known = 0
+
+    def test_masses(self) -> None:
+        """Have it tested whether the features determine m, for which a limit means nothing."""
+        hunt = Hunt(self.planned, self.search, self.samples, self.where)
+        for family in self.families:
+            family.mass = hunt.mass(family.window, family.method)
 
     def rounds(self, store: Store) -> Iterator[list[Task]]:
         """Tasks, round after round: what is looked at next depends on what came out."""
@@ -231,7 +241,7 @@ class Procedure:
             for others in (None, sample.signal)
         )
         arguments = {"sample": sample, "parts": data, "signal_parts": of_signal}
-        arguments["efficiencies"] = self.search.scan.efficiency
+        arguments |= {"efficiencies": self.search.scan.efficiency, "window": family.window}
         return self._add("select", f"{where}, {repeat}", select_by_score, arguments, (*sample.needs, *data, *of_signal))
 
 

@@ -13,11 +13,12 @@ from lamppost import __version__
 from lamppost.core import Array, Window
 from lamppost.errors import FitError
 from lamppost.run.artefacts import Store, provenance
-from lamppost.run.collect import origin
+from lamppost.run.collect import SCULPTED, origin
 from lamppost.run.limits.bands import Point, band
 from lamppost.run.limits.procedure import Injected, Procedure
 from lamppost.run.limits.rule import bound
 from lamppost.run.samples import Stored
+from lamppost.search import Predictability
 
 __all__ = ["Bands", "csv_of", "result_of"]
 
@@ -62,6 +63,7 @@ def _rows(procedure: Procedure, store: Store, bands: Bands, experiments: Sequenc
     for fixed in procedure.fixed:
         kind = "inclusive" if fixed.cut is None else "cut"
         about: Json = {"selection": fixed.name, "kind": kind, "cut": fixed.cut, "window": None, "efficiency": None}
+        about["claim"] = True
         rows.setdefault(fixed.signal.name, []).append(
             _row(procedure, store, fixed.signal, about, fixed.label, (fixed.point,), bands, experiments)
         )
@@ -69,6 +71,7 @@ def _rows(procedure: Procedure, store: Store, bands: Bands, experiments: Sequenc
         for number in family.points:
             about = {"selection": family.name, "kind": family.method.kind, "cut": None}
             about |= {"window": _edges(family.window), "efficiency": family.efficiencies[number]}
+            about["claim"] = family.mass is None or not Predictability(**store.read_json(family.mass)).refused
             points = family.row(number)
             rows[family.signal.name].append(
                 _row(procedure, store, family.signal, about, family.label(number), points, bands, experiments)
@@ -137,7 +140,8 @@ def _bound(strengths: Sequence[float], limit: float) -> str:
 
 def _point(point: Point, found: Json) -> Json:
     names = ("efficiency", "statistical", "retraining", "n_excluded", "excluded", "expected", "p_injected")
-    trained = ("efficiency", "folds", "events", "observed", "signal", "signal_error", "z_injected", "method")
+    fitted = ("observed", "signal", "signal_error", "z_injected", "sculpting_p", "method")
+    trained = ("efficiency", "folds", "events", *fitted)
     excluded = found["excluded"]
     return {
         "strength": point.strength,
@@ -200,6 +204,9 @@ def _warnings(signals: Mapping[str, Json]) -> list[str]:
                 lines.append(f"{where}: nothing is excluded, no training keeps the signal and can be fitted")
             elif row["bound"]:
                 lines.append(f"{where}: {row['bound']}")
+            if not row["claim"]:
+                lines.append(f"{where}: the features determine m, a selection on them is a selection on m")
+            lines += _sculpted(where, row)
             failed = [text for point in row["points"] for text in point["failed"]]
             if failed:
                 lines.append(f"{where}: {len(failed)} trainings could not be fitted, the first: {failed[0]}")
@@ -208,6 +215,13 @@ def _warnings(signals: Mapping[str, Json]) -> list[str]:
             if any(": only " in one["method"] for point in row["points"] for one in point["trainings"]):
                 lines.append(f"{where}: few events under the peak, limits are asymptotic all the same")
     return lines
+
+
+def _sculpted(where: str, row: Json) -> list[str]:
+    found = [one["sculpting_p"] for point in row["points"] for one in point["trainings"]]
+    tested = [p for p in found if p is not None]
+    bent = sum(p < SCULPTED / len(tested) for p in tested)
+    return [f"{where}: the kept fraction is not flat in m in {bent} of {len(tested)} trainings"] if bent else []
 
 
 def _lost(made: Sequence[Json]) -> list[str]:

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.config import Fit
-from lamppost.core import Array, Events
+from lamppost.core import Array, Events, Window
 from lamppost.errors import FitError
 from lamppost.expressions import parse
 from lamppost.run.artefacts import Store
+from lamppost.run.measure import sculpting
 from lamppost.run.samples import load
 from lamppost.run.spectra import false_signal
 from lamppost.run.tasks import merged_scores, plain
@@ -55,13 +56,14 @@ def select_by_score(
     parts: tuple[str, ...],
     signal_parts: tuple[str, ...],
     efficiencies: tuple[float, ...],
+    window: Window,
 ) -> None:
     """Cut on the scores of the folds, of data and signal; every event by a model that did not see it."""
     signal = load(store, sample.signal).events
     data = load(store, sample.injected or sample.data).events
     scores, of_signal = merged_scores(store, parts, data.id), merged_scores(store, signal_parts, signal.id)
     levels = [-np.log10(efficiency) for efficiency in efficiencies]
-    _store(store, key, sample, [scores >= x for x in levels], [of_signal >= x for x in levels], len(parts))
+    _store(store, key, sample, [scores >= x for x in levels], [of_signal >= x for x in levels], len(parts), window)
 
 
 def select_by_cut(store: Store, key: str, *, sample: Sample, cut: str | None, mass: str) -> None:
@@ -74,17 +76,25 @@ def select_by_cut(store: Store, key: str, *, sample: Sample, cut: str | None, ma
         return parse(cut).passes({**columns, mass: events.m})
 
     data, signal = load(store, sample.injected or sample.data).events, load(store, sample.signal).events
-    _store(store, key, sample, [kept(data)], [kept(signal)], 0)
+    _store(store, key, sample, [kept(data)], [kept(signal)], 0, None)
 
 
-def _store(store: Store, key: str, sample: Sample, kept: Sequence[Mask], of_signal: Sequence[Mask], folds: int) -> None:
+def _store(
+    store: Store,
+    key: str,
+    sample: Sample,
+    kept: Sequence[Mask],
+    of_signal: Sequence[Mask],
+    folds: int,
+    window: Window | None,
+) -> None:
     """Spectra, efficiencies and peaks of nested selections, and which events of the data each of them keeps."""
     stored, edges = load(store, sample.injected or sample.data), sample.fit.edges
     # a label of the data themselves is none of our business: they may be pseudo-data that hold a signal
     own = np.ones(len(stored.events), bool) if sample.injected is None else stored.label == 0
-    rows = store.read_arrays(sample.stock)[0]["rows"]
+    rows, data = store.read_arrays(sample.stock)[0]["rows"], stored.events[own]
     signal = load(store, sample.signal).events[rows]
-    whole, peak = _spectrum(stored.events[own], edges), _peak(signal, sample, None)
+    whole, peak = _spectrum(data, edges), _peak(signal, sample, None)
     found = []
     for events, passed in zip(kept, (mask[rows] for mask in of_signal), strict=True):
         spectrum = _spectrum(stored.events[own & events], edges)
@@ -93,6 +103,7 @@ def _store(store: Store, key: str, sample: Sample, kept: Sequence[Mask], of_sign
             {
                 **_efficiency(signal, passed, folds),
                 "n": int(np.sum(own & events)),
+                "sculpting_p": None if window is None else _flat(data, events[own], window),
                 "spectrum": _plain(spectrum),
                 "injected": _plain(_spectrum(stored.events[events], edges)),
                 "shape": shape.model_dump(mode="json"),
@@ -116,6 +127,11 @@ def _efficiency(signal: Events, passed: Mask, folds: int) -> Json:
     error = sqrt(float(np.sum((signal.w * (passed - efficiency)) ** 2))) / float(signal.w.sum())
     each = [of(fold == k) for k in range(folds)]
     return {"efficiency": max(efficiency, 0.0), "efficiency_error": error, "folds": each}
+
+
+def _flat(data: Events, kept: Mask, window: Window) -> float:
+    """Whether the kept fraction is the same at every m of the sidebands."""
+    return float(sculpting(data, kept, window, across=False).p_value)
 
 
 def _peak(signal: Events, sample: Sample, instead: Signal | None) -> Signal:
