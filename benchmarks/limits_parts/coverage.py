@@ -17,7 +17,7 @@ from lamppost.run.limits.limits import null_of, run_limits
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.samples import Samples
 from learn_parts.tables import markdown
-from limits_parts.samples import FIT, background
+from limits_parts.samples import FIT, background, signal
 from stats_parts.bars import Bar, at_least
 from stats_parts.kept import kept
 
@@ -26,7 +26,7 @@ __all__ = ["TITLE", "bars", "run", "section"]
 Json = dict[str, Any]
 
 TITLE = "Coverage, and the spread of limits"
-EVENTS, METHOD = 20_000, "cwola"
+EVENTS, SIGNAL, METHOD = 20_000, 15_000, "cwola"
 LEVELS = {"-2 sigma": 0.0228, "-1 sigma": 0.1587, "median": 0.5, "+1 sigma": 0.8413, "+2 sigma": 0.9772}
 
 
@@ -35,6 +35,7 @@ def search(options: Namespace) -> Search:
     data = background(
         options.data, options.events or EVENTS, options.out / f"background_{options.events or EVENTS}.parquet"
     )
+    sample = signal(options.data, SIGNAL, options.out / f"signal_{SIGNAL}.parquet")
     return parse(
         {
             "seed": options.seed,
@@ -42,7 +43,7 @@ def search(options: Namespace) -> Search:
             "scan": {"windows": [[3300, 3700]], "sidebands": 400, "folds": 3},
             "method": {"kind": METHOD, "ratio": {"kind": "boosted", "members": 2}},
             "fit": FIT,
-            "samples": {"signals": {"wprime": str((options.data / "signal.parquet").resolve())}},
+            "samples": {"signals": {"wprime": str(sample.resolve())}},
             "limits": {"signals": {"wprime": {"mass": 3500.0}}},
         }
     )
@@ -80,9 +81,9 @@ def experiment(folder: Path, found: Search, injected: int, number: int) -> Json:
     def work() -> Json:
         samples = read(found)
         store, key = Store(folder / "artefacts"), f"benchmark-{injected}-{number}.json"
-        signal = dict(samples.signals)["wprime"] if injected else None
+        pool = dict(samples.signals)["wprime"] if injected else None
         arguments = {"search": found, "samples": samples, "null": null_of(found, samples), "number": number}
-        pseudo_limits(store, key, **arguments, signal=signal, injected=injected)
+        pseudo_limits(store, key, **arguments, signal=pool, injected=injected)
         limits = store.read_json(key)["limits"]["wprime"]
         store.path(key).unlink()
         return {"limits": {label.split(",")[0]: limit for label, limit in limits.items()}}

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-__all__ = ["FIT", "background"]
+__all__ = ["FIT", "background", "signal"]
 
 FIT = {"range": [2800, 8000], "function": "dijet", "sqrt_s": 13000}
 
@@ -29,4 +29,13 @@ def background(tables: Path, events: int, path: Path) -> Path:
     part = path.with_suffix(".part")
     pq.write_table(pa.concat_tables(parts), part)
     part.replace(path)
+    return path
+
+
+def signal(tables: Path, events: int, path: Path) -> Path:
+    """Write the first so many signal events."""
+    if not path.exists():
+        part = path.with_suffix(".part")
+        pq.write_table(pq.read_table(tables / "signal.parquet").slice(0, events), part)
+        part.replace(path)
     return path

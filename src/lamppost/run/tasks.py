@@ -12,6 +12,7 @@ from lamppost.errors import FitError
 from lamppost.run.artefacts import Store
 from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.samples import Samples, check_windows, load, view_of
+from lamppost.run.view import Mapped
 from lamppost.run.worker import TaskFunction
 from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, seed_of
 
@@ -67,7 +68,7 @@ class Training:
         seen = QuantileMap.fit(train, self.window) if self.decorrelate else _as_they_are
         view = view_of(store, samples, train, self.window, seen)
         # of prior signal samples too it sees the training folds only: what it keeps of them can then be measured
-        return replace(view, signals={name: sample[self._trains(sample)] for name, sample in view.signals.items()})
+        return replace(view, signals=Mapped(view.signals, lambda sample: sample[self._trains(sample)]))
 
     def _trains(self, events: Events) -> NDArray[np.bool_]:
         of = fold_of(events.id, self.folds)
