@@ -14,6 +14,7 @@ _HOME = {
     "compare": "lamppost.api",
     "hunt": "lamppost.api",
     "io": "lamppost.io",
+    "limits": "lamppost.api",
     "load": "lamppost.storage",
     "save": "lamppost.storage",
     "stats": "lamppost.stats",

@@ -2,6 +2,7 @@
 
 from lamppost.api.calibration import calibrate
 from lamppost.api.comparison import compare, reach
+from lamppost.api.exclusion import limits
 from lamppost.api.folders import report
 from lamppost.api.hunts import check, hunt, init, view
 from lamppost.api.particles import agreement, display, features, simulate
@@ -21,6 +22,7 @@ __all__ = [
     "fit",
     "hunt",
     "init",
+    "limits",
     "reach",
     "ready_to_write",
     "report",

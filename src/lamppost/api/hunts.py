@@ -144,4 +144,5 @@ def check(config: "str | os.PathLike[str]") -> dict[str, Any]:
         ],
         "bins": len(search.fit.edges) - 1,
         "trainings": len(claims + validation) * search.scan.folds * len(search.methods),
+        "limits": {name: [[x.lo, x.hi] for x in search.signal_windows(name)] for name in search.limits.signals},
     }

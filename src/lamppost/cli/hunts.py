@@ -71,6 +71,8 @@ def _check(options: argparse.Namespace) -> None:
     say(f"{found['events']} events in the fit range of {found['rows']} rows, {found['dropped']} dropped")
     for window in found["windows"]:
         say(f"window [{window['lo']:g}, {window['hi']:g}): {window['n_sr']:g} in the region, {window['n_sb']:g} beside")
+    for name, windows in found["limits"].items():
+        say(f"limits on {name} in {', '.join(f'[{lo:g}, {hi:g})' for lo, hi in windows)}")
     say(f"{found['bins']} bins, {found['trainings']} trainings; all is well")
 
 

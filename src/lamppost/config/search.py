@@ -6,8 +6,10 @@ from typing import Any
 from pydantic import Field, model_validator
 
 from lamppost.config.calibrate import Calibrate
+from lamppost.config.limits import Limits
 from lamppost.config.setup import Setup, loaded, parsed
 from lamppost.core import Window
+from lamppost.errors import ConfigError
 from lamppost.search import windows
 
 __all__ = ["Search", "load", "parse"]
@@ -17,6 +19,7 @@ class Search(Setup):
     """A whole blind search: one TOML file."""
 
     calibrate: Calibrate = Field(default_factory=Calibrate, description="the same hunt in pseudo-data")
+    limits: Limits = Field(default_factory=Limits, description="what is excluded of injected signals")
 
     @model_validator(mode="after")
     def _blind(self) -> "Search":
@@ -37,6 +40,14 @@ class Search(Setup):
             raise ValueError(msg)
         return self
 
+    @model_validator(mode="after")
+    def _limited(self) -> "Search":
+        try:
+            self.limits.refuse(self.samples.signals, self.methods, (*self.data.names, self.data.mass))
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
     def claim_windows(self) -> list[Window]:
         """The windows a claim is made for."""
         return windows(self.scan.windows, self.scan.sidebands, self.fit.range)
@@ -48,6 +59,24 @@ class Search(Setup):
     def check_windows(self) -> None:
         """Look at every window once: ConfigError if one of them does not fit."""
         self.claim_windows(), self.validation_windows()
+        for name in self.limits.signals:
+            self.signal_windows(name)
+
+    def signal_windows(self, name: str) -> list[Window]:
+        """The windows in which a limit on this signal is set, the nearest first: its mass decides, not what was seen.
+
+        Raises
+        ------
+        ConfigError
+            If no window contains the mass.
+        """
+        mass = self.limits.signals[name].mass
+        around = [window for window in self.claim_windows() if window.lo <= mass < window.hi]
+        if not around:
+            msg = f"limits.signals.{name}.mass: expected a mass in one of scan.windows, found {mass:g}"
+            raise ConfigError(msg)
+        around.sort(key=lambda window: (abs(mass - 0.5 * (window.lo + window.hi)), window))
+        return around if self.limits.windows == "all" else around[:1]
 
 
 def parse(table: dict[str, Any], where: str = "configuration") -> Search:

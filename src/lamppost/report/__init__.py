@@ -1,9 +1,10 @@
-"""The page of a hunt, a comparison or a calibration: one self-contained HTML file; its figures as PDF on request."""
+"""The page of a run: one self-contained HTML file; its figures as PDF on request."""
 
 from pathlib import Path
 
 from lamppost.report.calibration import write_calibration
 from lamppost.report.comparison import write_comparison
+from lamppost.report.exclusion import write_exclusion
 from lamppost.report.folder import write_hunt
 
 __all__ = ["write"]
@@ -21,5 +22,7 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
     """
     if (folder / "calibration.json").exists():
         return write_calibration(folder, pdf=pdf)
+    if (folder / "limits.json").exists():
+        return write_exclusion(folder, pdf=pdf)
     compared = any((folder / name).exists() for name in ("compare.json", "reach.json"))
     return write_comparison(folder, pdf=pdf) if compared else write_hunt(folder, pdf=pdf)

@@ -80,7 +80,8 @@ def plan_in(planned: Planned, search: Search, samples: Samples, sha256: str) -> 
 class Hunt:
     """Adds the tasks of a hunt in these samples; labels begin with `where`, windows are called `key`.
 
-    `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run.
+    `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run. `keep`: every
+    fitted score is an artefact of its own.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class Hunt:
         *,
         key: str = "scan.windows",
         lenient: bool = False,
+        keep: bool = False,
     ) -> None:
         self.planned, self.search, self.samples, self.where, self.lenient = planned, search, samples, where, lenient
+        self.keep = keep
         self.claims = search.claim_windows()
         self.apart = apart((method, search.decorrelated(method)) for method in search.methods.values())
         windows = {key: self.claims, "scan.validation": search.validation_windows()}
@@ -103,7 +106,7 @@ class Hunt:
 
     def look(self, window: Window, name: str, method: Method, *, claim: bool = True) -> Looked:
         """A window seen by a method: trainings, then fit and toys, or if there is no claim a test of flatness."""
-        trained = [self._train(window, name, method, fold) for fold in range(self.search.scan.folds)]
+        trained = [self.train(window, name, method, fold) for fold in range(self.search.scan.folds)]
         parts = tuple(part for part, _ in trained)
         arguments = {
             "events": self.samples.data,
@@ -118,7 +121,7 @@ class Hunt:
         else:
             measured = self._add("validate", f"{name}: validation, window {window}", validate_window, arguments, parts)
         fits = tuple(key for _, keys in trained for key in keys)
-        return Looked(window, name, parts, measured, self._mass(window, method), fits)
+        return Looked(window, name, parts, measured, self.mass(window, method), fits)
 
     def inclusive(self) -> str:
         """The fit to all events, over all windows."""
@@ -151,8 +154,13 @@ class Hunt:
         where: dict[str, Any] = {"needs": needs, "after": (self.checked,), "lenient": lenient}
         return self.planned.add(stage, f"{self.where}{label}", function, arguments, **where)
 
-    def _train(self, window: Window, name: str, method: Method, fold: int) -> tuple[str, tuple[str, ...]]:
-        """Scores of a fold, and the fits they come from, if these are artefacts of their own."""
+    def train(
+        self, window: Window, name: str, method: Method, fold: int, others: str | None = None
+    ) -> tuple[str, tuple[str, ...]]:
+        """Scores of a fold, and the fits they come from, if these are artefacts of their own.
+
+        Those of the data, or by the same fit of `others`: the artefact of a sample that is not in the data.
+        """
         decorrelate = self.search.decorrelated(method) if method.kind != "random" else False
         label = f"{name}: training, window {window}, fold {fold}"
 
@@ -163,12 +171,16 @@ class Hunt:
             arguments = {"samples": self.samples, "training": training(one), "members": members}
             return self._add("fit", f"{label}, {one.kind}", fit_fold, arguments, (*self.samples.keys, *members))
 
-        fits = keys_of(method, fit) if (method, decorrelate) in self.apart else ()
+        fits = keys_of(method, fit) if self.keep or (method, decorrelate) in self.apart else ()
         own = fits[-1] if fits else None
         arguments = {"samples": self.samples, "training": training(method), "fitted_in": own}
-        return self._add("train", label, train_fold, arguments, (*self.samples.keys, *fits[-1:])), fits
+        needs = (*self.samples.keys, *fits[-1:])
+        if others is not None:
+            arguments, needs, label = {**arguments, "others": others}, (*needs, others), f"{label}, signal"
+        return self._add("train", label, train_fold, arguments, needs), fits
 
-    def _mass(self, window: Window, method: Method) -> str | None:
+    def mass(self, window: Window, method: Method) -> str | None:
+        """The test whether the features determine m; None for a score that does not look at them."""
         if method.kind == "random":
             return None
         arguments = {

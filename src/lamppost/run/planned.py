@@ -17,7 +17,7 @@ from lamppost.spec import digest
 
 __all__ = ["Planned", "plan_samples"]
 
-_ARRAYS = ("read", "draw", "fit", "train")
+_ARRAYS = ("read", "draw", "fit", "train", "select")
 """Stages whose artefacts hold arrays."""
 
 

@@ -76,6 +76,14 @@ class Progress:
             self.event("done", key=task.key, stage=task.stage, label=task.label, **facts)
         self._tell(task.label)
 
+    def added(self, tasks: Iterable[Task]) -> None:
+        """Tasks that nobody knew of at the start."""
+        for task in tasks:
+            if task.key not in self._cost:
+                self._cost[task.key] = _COST.get(task.stage, 1.0)
+                self._total += self._cost[task.key]
+        self._told = int(10 * (self._reused + self._made) / max(self._total, 1e-9))
+
     def dropped(self, tasks: Iterable[Task]) -> None:
         """Tasks that will not be run after all."""
         for task in tasks:

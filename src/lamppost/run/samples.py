@@ -142,9 +142,20 @@ def _cached(path: Path) -> Stored:
     if "of" in about:  # a draw: rows of a labelled sample, whose labels no method sees
         whole, rows = load(store, about["of"]), arrays["rows"]
         return Stored(whole.events[rows], whole.index[rows], None, whole.about)
+    if "into" in about:  # an injection: rows of a signal sample among the data, marked by a label that no method sees
+        return _joined(load(store, about["into"]), load(store, about["signal"]).events[arrays["rows"]])
     groups = {name: tuple(columns) for name, columns in about["groups"].items()}
     events = Events(arrays["id"], arrays["x"], arrays["m"], arrays["w"], tuple(about["names"]), groups)
     return Stored(events, arrays["index"], arrays.get("label"), about)
+
+
+def _joined(data: Stored, signal: Events) -> Stored:
+    """The data with more events of weight 1, in the order of their identifiers; their rows are negative."""
+    events = Events.concatenate([data.events, replace(signal, w=np.ones(len(signal)))])
+    index = np.append(data.index, -1 - np.arange(len(signal)))
+    label = np.repeat(np.array([0, 1], np.int8), [len(data.events), len(signal)])
+    order = np.argsort(events.id, kind="stable")
+    return Stored(events[order], index[order], label[order], data.about)
 
 
 def load(store: Store, key: str) -> Stored:

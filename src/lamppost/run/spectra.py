@@ -20,7 +20,7 @@ from lamppost.stats import (
     spurious_signal,
 )
 
-__all__ = ["fit_row", "needed_orders", "scan_spectra"]
+__all__ = ["false_signal", "fit_row", "needed_orders", "scan_spectra"]
 
 Region = tuple[float, float]
 

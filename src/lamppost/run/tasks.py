@@ -14,6 +14,7 @@ from lamppost.errors import FitError
 from lamppost.run.artefacts import Store
 from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.samples import Samples, check_windows, load, view_of
+from lamppost.run.view import Mapped
 from lamppost.run.worker import TaskFunction
 from lamppost.search import Calibration, QuantileMap, fold_of, mass_r2, needed_degrees, seed_of
 
@@ -65,9 +66,10 @@ class Training:
 
     def view(self, store: Store, samples: Samples, everything: Events) -> View:
         """What the method may see: decorrelated, if so, by a map learnt on these events."""
-        of = fold_of(everything.id, self.folds)
-        train = everything[(of != self.fold) & (of != self.calibrating)]
-        return view_of(store, samples, train, self.window, self.seen(store, samples, train))
+        train = everything[self._trains(everything)]
+        view = view_of(store, samples, train, self.window, self.seen(store, samples, train))
+        # of prior signal samples too it sees the training folds only: what it keeps of them can then be measured
+        return replace(view, signals=Mapped(view.signals, lambda sample: sample[self._trains(sample)]))
 
     def seen(self, store: Store, samples: Samples, events: Events) -> Callable[[Events], Events]:
         """What is done to features: decorrelation, if so, by a map learnt on these events.
@@ -78,6 +80,10 @@ class Training:
         if not self.decorrelate:
             return _as_they_are
         return QuantileMap.fit(events, self.window, _degrees(store.path(samples.data).resolve(), self.window))
+
+    def _trains(self, events: Events) -> NDArray[np.bool_]:
+        of = fold_of(events.id, self.folds)
+        return np.asarray((of != self.fold) & (of != self.calibrating))
 
     @property
     def calibrating(self) -> int:
@@ -97,13 +103,21 @@ def fit_fold(store: Store, key: str, *, samples: Samples, training: Training, me
     store_score(store, key, *fitted(store, training.method, view, rng, members))
 
 
-def train_fold(store: Store, key: str, *, samples: Samples, training: Training, fitted_in: str | None = None) -> None:
+def train_fold(
+    store: Store,
+    key: str,
+    *,
+    samples: Samples,
+    training: Training,
+    fitted_in: str | None = None,
+    others: str | None = None,
+) -> None:
     """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
 
     It is fitted here, unless an artefact has it. Training events are decorrelated by a map learnt on them, scored
     events by one learnt on fold k + 1: a classifier finds the errors that its map makes inside the region, and with one
     map for both the scored events of the region would share these errors and pass the cut too often. Stores the
-    aligned scores of the fold's events, in their order.
+    aligned scores of the fold's events, in their order; those of `others`, a sample that is not in the data, if any.
     """
     everything = load(store, samples.data).events
     window, of = training.window, fold_of(everything.id, training.folds)
@@ -112,11 +126,14 @@ def train_fold(store: Store, key: str, *, samples: Samples, training: Training, 
         score = training.method.fit(view, np.random.default_rng(training.stream("train")))
     else:
         score, _ = read_score(store, fitted_in)
-    calibrate, tested = everything[of == training.calibrating], everything[of == training.fold]
+    calibrate = everything[of == training.calibrating]
+    scored = everything if others is None else load(store, others).events
+    tested = scored[fold_of(scored.id, training.folds) == training.fold]
     transform = training.seen(store, samples, calibrate)
     tie = int(training.stream("tie").generate_state(1, np.uint64)[0])
     background = calibrate[window.beside(calibrate.m)]
-    reference, values = score(transform(background)), score(transform(tested))
+    reference = score(transform(background))
+    values = score(transform(tested)) if len(tested) else np.empty(0)
     # trees give equal scores to many events: a draw per event, far below any real difference, orders them. Not by the
     # largest score: that of an event where a density expects none may be as low as it likes
     size = float(np.quantile(np.abs(reference), 0.99)) if len(reference) else 0.0

@@ -1,6 +1,6 @@
 """What a method sees of a window: region, sidebands, simulation, and masses from a smooth model of the sidebands."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, Self
@@ -12,7 +12,7 @@ from lamppost.core import Array, Events, Rng, View, Window
 from lamppost.errors import FitError
 from lamppost.stats import Background, Criterion, Spectrum, choose
 
-__all__ = ["MassModel", "SmoothMass", "blind_view"]
+__all__ = ["Mapped", "MassModel", "SmoothMass", "blind_view"]
 
 _NODES = 2049
 
@@ -66,6 +66,23 @@ class SmoothMass:
         return np.minimum(drawn, np.nextafter(self.window.hi, -np.inf))  # the upper edge is no longer inside
 
 
+@dataclass(frozen=True, eq=False)
+class Mapped(Mapping[str, Events]):
+    """Samples of which something is made when they are looked at: few methods look at the signals."""
+
+    samples: Mapping[str, Events]
+    made: Callable[[Events], Events]
+
+    def __getitem__(self, name: str) -> Events:
+        return self.made(self.samples[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.samples)
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
 def blind_view(
     data: Events,
     window: Window,
@@ -81,6 +98,6 @@ def blind_view(
         sb=seen(data[window.beside(data.m)]),
         window=window,
         sim=None if sim is None else seen(sim),
-        signals={name: seen(sample) for name, sample in (signals or {}).items()},
+        signals=Mapped(signals or {}, seen),
         sample_m=sample_m,
     )

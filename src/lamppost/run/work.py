@@ -22,8 +22,11 @@ from lamppost.run.worker import Report, max_rss_mb, process_pool
 __all__ = ["Clock", "How", "Json", "Work", "work_in"]
 
 Json = dict[str, Any]
-RESULTS = ("result.json", "compare.json", "reach.json", "calibration.json")
-MADE = ("scores.parquet", "details.json", "report.html", "comparison.html", "calibration.html", "certificate.json")
+RESULTS = ("result.json", "compare.json", "reach.json", "calibration.json", "limits.json")
+MADE = (
+    *("scores.parquet", "details.json", "report.html", "comparison.html"),
+    *("calibration.html", "certificate.json", "limits.html", "limits.csv"),
+)
 """What is made beside a result, and of it."""
 
 

@@ -12,6 +12,7 @@ from lamppost.stats.fits.fitted import BackgroundFit, OrderStep
 from lamppost.stats.limits.impacts import ImpactTable, impacts
 from lamppost.stats.limits.limits import Limit, upper_limit
 from lamppost.stats.limits.pulls import BiasTest, Coverage, bias_test, coverage
+from lamppost.stats.limits.shared_limits import shared_limits
 from lamppost.stats.limits.significance import Significance, significance
 from lamppost.stats.limits.systematics import (
     MassShift,
@@ -103,6 +104,7 @@ __all__ = [
     "mass_grid",
     "p_from_z",
     "scan",
+    "shared_limits",
     "signal",
     "significance",
     "spurious_signal",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 
@@ -41,7 +41,8 @@ def plan(search: Search) -> Plan:
     null = Null(samples.data, MassModel.of(search.fit), settings.neighbours, settings.events)
     signals = dict(samples.signals)
     signal = signals.get(settings.signal or next(iter(signals), ""))
-    named = search.model_dump(mode="json", exclude={"data": {"path"}, "samples": True, "calibrate": True})
+    unnamed: Any = {"data": {"path"}, "samples": True, "calibrate": True, "limits": True}
+    named = search.model_dump(mode="json", exclude=unnamed)
 
     def experiment(number: int, injected: int) -> str:
         arguments = {"search": search, "samples": samples, "null": null, "number": number}

@@ -25,7 +25,7 @@ from lamppost.search import seed_of
 from lamppost.simulate.null import NullGenerator
 from lamppost.stats import Spectrum, choose
 
-__all__ = ["Null", "draw_pseudo", "pseudo_experiment", "remove_work"]
+__all__ = ["Null", "draw_pseudo", "linked", "pseudo_experiment", "remove_work", "there"]
 
 Json = dict[str, Any]
 WINDOW = (
@@ -121,7 +121,7 @@ def pseudo_experiment(
     rmtree(work, ignore_errors=True)  # of a worker that was killed
     try:
         work.mkdir()
-        for name in _linked(samples, signal):
+        for name in linked(samples, signal):
             (work / name).symlink_to(store.path(name).resolve())
         found = _hunt(Store(work), search, samples, null, number, signal, injected)
     except OSError as error:
@@ -137,7 +137,7 @@ def remove_work(store: Store) -> None:
         rmtree(folder, ignore_errors=True)
 
 
-def _linked(samples: Samples, signal: str | None) -> list[str]:
+def linked(samples: Samples, signal: str | None) -> list[str]:
     """The artefacts that a pseudo-experiment reads."""
     return list(dict.fromkeys((*samples.keys, *(() if signal is None else (signal,)))))
 
@@ -152,8 +152,8 @@ def _hunt(
     injected: int,
 ) -> Json:
     planned = Planned()
-    for name in _linked(samples, signal):
-        planned.tasks[name] = Task(name, "read", "what is there", _there, {})
+    for name in linked(samples, signal):
+        planned.tasks[name] = Task(name, "read", "what is there", there, {})
     arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
     data = planned.add("draw", "drawing", draw_pseudo, arguments)
     seed = int(seed_of(search.seed, "calibrate", "hunt", number).generate_state(1, np.uint64)[0] >> np.uint64(1))
@@ -183,7 +183,7 @@ def _row(row: Mapping[str, Any], looked: Looked, data: str, inner: Store) -> Jso
     return {"method": looked.method, "lo": row["lo"], "hi": row["hi"], **names, "injected_kept": true}
 
 
-def _there(store: Store, key: str) -> None:
+def there(store: Store, key: str) -> None:
     """A sample that was read before; it is linked, and never read again."""
     msg = f"{store.path(key)}: damaged; start again, and it is read anew"
     raise DataError(msg)

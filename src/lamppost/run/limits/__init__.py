@@ -1,0 +1,1 @@
+"""Limits by injection: what the whole analysis excludes, its trainings included."""
