@@ -85,5 +85,5 @@ def loaded(kind: type[S], path: Path) -> S:
 
 
 def with_roots(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables with absolute paths of data and samples, relative ones being relative to `folder`."""
-    return rooted_samples(rooted(table, folder), folder)
+    """The tables with absolute paths of data, samples and a certificate, relative ones being relative to `folder`."""
+    return rooted_samples(rooted(rooted(table, folder), folder, "blind"), folder)

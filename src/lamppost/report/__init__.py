@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lamppost.report.blinding import write_blind
 from lamppost.report.calibration import write_calibration
 from lamppost.report.comparison import write_comparison
 from lamppost.report.folder import write_hunt
@@ -21,5 +22,9 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
     """
     if (folder / "calibration.json").exists():
         return write_calibration(folder, pdf=pdf)
+    if (folder / "blind.json").exists():
+        page = write_blind(folder, pdf=pdf)
+        if not (folder / "result.json").exists():
+            return page
     compared = any((folder / name).exists() for name in ("compare.json", "reach.json"))
     return write_comparison(folder, pdf=pdf) if compared else write_hunt(folder, pdf=pdf)

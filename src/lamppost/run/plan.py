@@ -56,12 +56,18 @@ def plan(search: Search) -> Plan:
     return plan_in(planned, search, *plan_samples(planned, search))
 
 
-def plan_in(planned: Planned, search: Search, samples: Samples, sha256: str) -> Plan:
-    """Every task of the hunt in these samples, after those that are planned."""
+def plan_in(
+    planned: Planned, search: Search, samples: Samples, sha256: str, validated: Sequence[Looked] | None = None
+) -> Plan:
+    """Every task of the hunt in these samples, after those that are planned.
+
+    Windows without a claim are looked at here, unless they were `validated` before.
+    """
     hunt = Hunt(planned, search, samples)
-    named = search.methods.items()
+    named, tests = search.methods.items(), search.validation_windows()
     looked = [hunt.look(w, name, method) for name, method in named for w in search.claim_windows()]
-    validated = [hunt.look(w, name, method, claim=False) for name, method in named for w in search.validation_windows()]
+    if validated is None:
+        validated = [hunt.look(w, name, method, claim=False) for name, method in named for w in tests]
     controls = [hunt.look(w, CONTROL, Method.parse("random")) for w in search.claim_windows()]
     inclusive = hunt.inclusive()
     combined = hunt.combine("windows", looked), hunt.combine(f"{CONTROL}: windows", controls)
@@ -80,7 +86,9 @@ def plan_in(planned: Planned, search: Search, samples: Samples, sha256: str) -> 
 class Hunt:
     """Adds the tasks of a hunt in these samples; labels begin with `where`, windows are called `key`.
 
-    `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run.
+    `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run. `windows` are
+    looked at instead of those of the search, in data of which some of the mass range may be hidden. While `closed`,
+    events of the windows are not counted aloud, and of the scores only those of the events in `scored` are made.
     """
 
     def __init__(
@@ -92,20 +100,27 @@ class Hunt:
         *,
         key: str = "scan.windows",
         lenient: bool = False,
+        windows: Mapping[str, Sequence[Window]] | None = None,
+        scored: str | None = None,
     ) -> None:
         self.planned, self.search, self.samples, self.where, self.lenient = planned, search, samples, where, lenient
-        self.claims = search.claim_windows()
-        self.apart = apart((method, search.decorrelated(method)) for method in search.methods.values())
-        windows = {key: self.claims, "scan.validation": search.validation_windows()}
-        arguments = {"events": samples.data, "windows": windows}
+        self.claims, self.scored = search.claim_windows(), scored
+        seen = [(method, search.decorrelated(method)) for method in search.methods.values()]
+        # what was trained before the windows were opened is an artefact of its own
+        self.apart = apart(seen) | frozenset(seen if search.blind is not None and search.blind.train else ())
+        if windows is None:
+            others = [] if search.blind is not None else search.validation_windows()
+            windows = {key: self.claims, "scan.validation": others}
+        arguments: dict[str, Any] = {"events": samples.data, "windows": windows}
+        if scored is not None:
+            arguments["counted"] = False
         # all other tasks wait for this one, but none is named by all the windows
         self.checked = planned.add("check", f"{where}checking windows", populated, arguments, needs=(samples.data,))
 
     def look(self, window: Window, name: str, method: Method, *, claim: bool = True) -> Looked:
         """A window seen by a method: trainings, then fit and toys, or if there is no claim a test of flatness."""
-        trained = [self._train(window, name, method, fold) for fold in range(self.search.scan.folds)]
-        parts = tuple(part for part, _ in trained)
-        arguments = {
+        parts, fits = self.trained(window, name, method)
+        arguments: dict[str, Any] = {
             "events": self.samples.data,
             "parts": parts,
             "window": window,
@@ -114,11 +129,17 @@ class Hunt:
         }
         if claim:
             arguments |= {"fit": self.search.fit.single, "seed": self.search.seed}
+            if self.samples.masses.hidden:
+                arguments["hidden"] = self.samples.masses.hidden
             measured = self._add("claim", f"{name}: fit and toys, window {window}", measure_window, arguments, parts)
         else:
             measured = self._add("validate", f"{name}: validation, window {window}", validate_window, arguments, parts)
-        fits = tuple(key for _, keys in trained for key in keys)
         return Looked(window, name, parts, measured, self._mass(window, method), fits)
+
+    def trained(self, window: Window, name: str, method: Method) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The artefacts of the scores, fold by fold, and of the fits they come from, if these have their own."""
+        folds = [self._train(window, name, method, fold) for fold in range(self.search.scan.folds)]
+        return tuple(part for part, _ in folds), tuple(key for _, keys in folds for key in keys)
 
     def inclusive(self) -> str:
         """The fit to all events, over all windows."""
@@ -166,7 +187,10 @@ class Hunt:
         fits = keys_of(method, fit) if (method, decorrelate) in self.apart else ()
         own = fits[-1] if fits else None
         arguments = {"samples": self.samples, "training": training(method), "fitted_in": own}
-        return self._add("train", label, train_fold, arguments, (*self.samples.keys, *fits[-1:])), fits
+        needs = (*self.samples.keys, *fits[-1:])
+        if self.scored is not None:
+            arguments, needs = {**arguments, "scored": self.scored}, (*needs, self.scored)
+        return self._add("train", label, train_fold, arguments, needs), fits
 
     def _mass(self, window: Window, method: Method) -> str | None:
         if method.kind == "random":

@@ -39,14 +39,16 @@ def attempt(store: Store, key: str, *, function: TaskFunction, **arguments: Any)
             store.write_arrays(key, {"score": np.empty(0)}, failed)
 
 
-def populated(store: Store, key: str, *, events: str, windows: Mapping[str, Sequence[Window]]) -> None:
-    """Check the windows, by their key in the configuration, against the events.
+def populated(
+    store: Store, key: str, *, events: str, windows: Mapping[str, Sequence[Window]], counted: bool = True
+) -> None:
+    """Check the windows, by their key in the configuration, against the events, which may not be `counted` aloud.
 
     All other tasks wait for this, but none is named by all the windows.
     """
     everything = load(store, events).events
     for name, listed in windows.items():
-        check_windows(everything, listed, name)
+        check_windows(everything, listed, name, counted=counted)
     store.write_json(key, [[w.lo, w.hi] for listed in windows.values() for w in listed])
 
 
@@ -86,10 +88,19 @@ def fit_fold(store: Store, key: str, *, samples: Samples, training: Training, me
     store_score(store, key, *fitted(store, training.method, view, rng, members))
 
 
-def train_fold(store: Store, key: str, *, samples: Samples, training: Training, fitted_in: str | None = None) -> None:
-    """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
+def train_fold(
+    store: Store,
+    key: str,
+    *,
+    samples: Samples,
+    training: Training,
+    fitted_in: str | None = None,
+    scored: str | None = None,
+) -> None:
+    """Score the events of one fold, of the data or of what is `scored` of them.
 
-    It is fitted here, unless an artefact has it. Training events are decorrelated by a map learnt on them, scored
+    By a model that saw neither these events nor the fold that calibrates it; it is fitted here, unless an artefact has
+    it. Training events are decorrelated by a map learnt on them, scored
     events by one learnt on fold k + 1: a classifier finds the errors that its map makes inside the region, and with one
     map for both the scored events of the region would share these errors and pass the cut too often. Stores the
     aligned scores of the fold's events, in their order.
@@ -101,7 +112,9 @@ def train_fold(store: Store, key: str, *, samples: Samples, training: Training, 
         score = training.method.fit(view, np.random.default_rng(training.stream("train")))
     else:
         score, _ = read_score(store, fitted_in)
-    calibrate, tested = everything[of == training.calibrating], everything[of == training.fold]
+    asked = everything if scored is None else load(store, scored).events
+    calibrate = everything[of == training.calibrating]
+    tested = asked[fold_of(asked.id, training.folds) == training.fold]
     transform = QuantileMap.fit(calibrate, window) if training.decorrelate else _as_they_are
     tie = int(training.stream("tie").generate_state(1, np.uint64)[0])
     background = calibrate[window.beside(calibrate.m)]
