@@ -1,13 +1,12 @@
 """The tasks of a hunt with its windows closed: what lies outside of them, and what may be said of it."""
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.config import Fit
-from lamppost.core import Events, Method, View, Window
+from lamppost.core import Events, Method, Window
 from lamppost.run.artefacts import Store
 from lamppost.run.compare.closure import closure_auc, expectation_of
 from lamppost.run.details import fitted_spectrum, flatness
@@ -117,14 +116,8 @@ def close_window(
     assert expectation is not None
     stream = seed_of(seed, "closure", window.lo, window.hi, window.reach, method.model_dump(mode="json"), decorrelate)
     made = expectation(view, np.random.default_rng(stream))
-    true = _comparable(view, made)
-    auc, error = closure_auc(made, true, int(stream.generate_state(1)[0]))
-    store.write_json(key, {"auc": auc, "error": error, "n_expected": len(made), "n_true": len(true)})
-
-
-def _comparable(view: View, made: Events) -> Events:
-    """The events of the region with the features of what was made."""
-    return replace(view.sr.select(made.names), groups={}, blocks={})
+    auc, error = closure_auc(made, view.sr, int(stream.generate_state(1)[0]))
+    store.write_json(key, {"auc": auc, "error": error, "n_expected": len(made), "n_true": len(view.sr)})
 
 
 def _as_they_are(events: Events) -> Events:
