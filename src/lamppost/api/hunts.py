@@ -19,6 +19,8 @@ from lamppost.search import QuantileMap
 __all__ = ["check", "hunt", "init", "view"]
 
 SAMPLE = "lhco_like_sample.parquet"
+EXAMPLES = {"hunt": (SAMPLE,), "case": ()}
+"""Worked examples, and the files that belong beside each."""
 
 
 def hunt(
@@ -119,33 +121,38 @@ def view(config: Search | Source, window: int = 0, *, decorrelate: bool = False)
     )
 
 
-def init(path: "str | os.PathLike[str]") -> tuple[Path, Path]:
-    """Write a commented TOML for the embedded sample, and the sample beside it.
+def init(path: "str | os.PathLike[str]", example: str = "hunt") -> tuple[Path, ...]:
+    """Write a commented TOML: for the embedded sample, which is written beside it, or another worked example.
+
+    `example` is "hunt", or "case": a search like that of CMS, for tables of dijets of your own. Returns the files.
 
     Raises
     ------
     ConfigError
-        If the TOML is there already, or another file stands where the sample belongs.
+        If the TOML is there already, another file stands where the sample belongs, or there is no such example.
     """
     target = Path(path)
-    template, content = (files("lamppost.data").joinpath(name) for name in ("hunt.toml", SAMPLE))
-    beside = target.parent / SAMPLE
+    if example not in EXAMPLES:
+        msg = f"example: expected one of {', '.join(EXAMPLES)}, found {example!r}"
+        raise ConfigError(msg)
     if target.exists():
         msg = f"{target}: is there already and was not touched"
         raise ConfigError(msg)
-    sample = content.read_bytes()
-    if beside.exists() and beside.read_bytes() != sample:
-        msg = f"{beside}: another file stands where the sample belongs"
-        raise ConfigError(msg)
+    beside = [(target.parent / name, files("lamppost.data").joinpath(name).read_bytes()) for name in EXAMPLES[example]]
+    for file, content in beside:
+        if file.exists() and file.read_bytes() != content:
+            msg = f"{file}: another file stands where the sample belongs"
+            raise ConfigError(msg)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         msg = f"{target.parent}: cannot be made: {error.strerror}"
         raise ConfigError(msg) from None
-    write_file(beside, sample)
-    text = template.read_text(encoding="utf-8").format(name=target.name, sample=SAMPLE)
-    write_file(target, text.encode())
-    return target, beside
+    for file, content in beside:
+        write_file(file, content)
+    template = files("lamppost.data").joinpath(f"{example}.toml").read_text(encoding="utf-8")
+    write_file(target, template.format(name=target.name, sample=SAMPLE).encode())
+    return target, *(file for file, _ in beside)
 
 
 def check(config: "str | os.PathLike[str]", *, invert: bool = False) -> dict[str, Any]:

@@ -15,8 +15,12 @@ __all__ = ["add_verbs"]
 def add_verbs(verbs: Any) -> None:
     """The verbs of a hunt and of its run folder."""
     _hunt_options(add_verb(verbs, "hunt", "run a blind search described by a TOML file", _hunt))
-    init = add_verb(verbs, "init", "write a commented TOML for the embedded sample, and the sample beside it", _init)
+    init = add_verb(
+        verbs, "init", "write a commented TOML of a worked example, and the embedded sample if it needs it", _init
+    )
     init.add_argument("file", type=Path, metavar="FILE.toml", help="what to write; an existing file is not touched")
+    what = "hunt: in the embedded sample (default); case: a search like CMS CASE, in dijets of yours"
+    init.add_argument("--example", choices=("hunt", "case"), default="hunt", help=what)
     check = add_verb(verbs, "check", "read configuration and data, say what a hunt would do, run nothing", _check)
     check.add_argument("config", type=Path, metavar="CONFIG.toml", help="configuration of the hunt")
     invert_option(check)
@@ -79,7 +83,7 @@ def _hunt(options: argparse.Namespace) -> None:
 def _init(options: argparse.Namespace) -> None:
     from lamppost.api import init
 
-    for path in init(options.file):
+    for path in init(options.file, options.example):
         say(f"wrote {path}")
 
 

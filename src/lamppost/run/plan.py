@@ -6,6 +6,7 @@ from typing import Any
 
 from lamppost.config import Search
 from lamppost.core import Method, Window
+from lamppost.methods.subset import Subset
 from lamppost.run.combined import combine_searches
 from lamppost.run.fits import apart, keys_of
 from lamppost.run.graph import Task
@@ -195,10 +196,13 @@ class Hunt:
     def _mass(self, window: Window, method: Method) -> str | None:
         if method.kind == "random":
             return None
-        arguments = {
-            "events": self.samples.data,
-            "window": window,
-            "decorrelate": self.search.decorrelated(method),
-        }
+        arguments = self.determining(window, method)
         label = f"do the features determine m? window {window}"
         return self._add("check", label, determine_mass, arguments, (self.samples.data,))
+
+    def determining(self, window: Window, method: Method) -> dict[str, Any]:
+        """What the question whether features determine m is asked of: those that the method sees."""
+        arguments = {"events": self.samples.data, "window": window, "decorrelate": self.search.decorrelated(method)}
+        if isinstance(method, Subset) and method.features:
+            arguments["features"] = method.features
+        return arguments

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lamppost.core import Array, Events, Method, View, Window, uniform_of
 from lamppost.errors import FitError
+from lamppost.methods.subset import shown
 from lamppost.run.artefacts import Store
 from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.samples import Samples, check_windows, load, view_of
@@ -144,11 +145,14 @@ def merged_scores(store: Store, parts: Sequence[str], ids: NDArray[np.uint64]) -
     return scores
 
 
-def determine_mass(store: Store, key: str, *, events: str, window: Window, decorrelate: bool) -> None:
-    """How well the features predict m in and beside a window, as they are and as the method sees them."""
+def determine_mass(
+    store: Store, key: str, *, events: str, window: Window, decorrelate: bool, features: Sequence[str] = ()
+) -> None:
+    """How well the features, or some, predict m in and beside a window, as they are and as the method sees them."""
     from lamppost.learn.regression import regress
 
     everything = load(store, events).events
+    everything = shown(everything, features or everything.names)
     near = np.flatnonzero(window.inside(everything.m) | window.beside(everything.m))
     if len(near) > MAX_REGRESSION:  # which events is up to their ids, not to their order in the file
         near = np.sort(near[np.argsort(uniform_of(everything.id[near], SUBSAMPLE), kind="stable")[:MAX_REGRESSION]])

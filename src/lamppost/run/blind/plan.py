@@ -134,7 +134,7 @@ class _Outside:
         return self._after("claim", label, measure_outside, arguments, (self.samples.data, *parts))
 
     def _mass(self, window: Window, method: Method) -> str:
-        arguments = {"events": self.samples.data, "window": window, "decorrelate": self.search.decorrelated(method)}
+        arguments = self.hunt.determining(window, method)
         label = f"closed: do the features determine m? window {window}"
         return self._after("check", label, determine_beside, arguments, (self.samples.data,))
 

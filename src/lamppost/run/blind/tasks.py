@@ -97,12 +97,14 @@ def _beside(everything: Events, kept: NDArray[np.bool_], window: Window) -> dict
     return flatness(found) if found.ndf > 0 else None
 
 
-def determine_beside(store: Store, key: str, *, events: str, window: Window, decorrelate: bool) -> None:
+def determine_beside(
+    store: Store, key: str, *, events: str, window: Window, decorrelate: bool, features: tuple[str, ...] = ()
+) -> None:
     """Do the features determine m beside a closed window? Null where its sidebands lie in other windows."""
     if np.count_nonzero(window.beside(load(store, events).events.m)) < _LEAST:
         store.write_json(key, None)
         return
-    determine_mass(store, key, events=events, window=window, decorrelate=decorrelate)
+    determine_mass(store, key, events=events, window=window, decorrelate=decorrelate, features=features)
 
 
 def close_window(
