@@ -57,4 +57,4 @@ def changes(before: Frozen, now: Frozen) -> str:
 
 def _short(value: Any) -> str:
     text = "not there" if value is None else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return text if len(text) <= 80 else f"{text[:77]}..."
