@@ -451,13 +451,13 @@ def test_windows_without_a_claim_are_chosen() -> None:
     assert [(w.lo, w.hi) for w in found] == [
         pytest.approx((3300 - 1000 / 3, 3300 - 500 / 3)),
         pytest.approx((3900 + 800 / 3, 3900 + 1600 / 3)),
-        (5500.0, 5900.0),
     ]
     for window in found:
         for claim in claims:
             assert window.hi <= claim.lo or window.lo >= claim.hi
         assert window.reach == pytest.approx(window.hi - window.lo)
-    assert outside(claims, (3200.0, 5200.0), sigma) == found[1:2]  # a third of 100 GeV holds no peak
+    assert outside(claims, (3200.0, 5200.0), sigma) == found[1:]  # a third of 100 GeV holds no peak
+    assert [(w.lo, w.hi) for w in outside(claims[:2], (3200.0, 8000.0), sigma)] == [(4300.0, 4700.0)]
 
 
 def test_what_reads_the_data_keeps_windows_closed(hunted: tuple[Path, Path, Json]) -> None:

@@ -84,7 +84,8 @@ def outside(
     """A window in every part of the fit range that no signal region covers, ascending.
 
     It is as wide as the narrowest signal region, or a third of what there is, and so is the reach of its sidebands,
-    which end where a signal region does. Parts too small for a window of one `resolution(m)` hold none.
+    which end where a signal region does. Parts too small for a window of one `resolution(m)` hold none, and the part
+    above all regions, where events run out, only if no other does.
     """
     edges = [fit_range[0], *(edge for region in joined(claims) for edge in region), fit_range[1]]
     found = []
@@ -93,4 +94,4 @@ def outside(
         start = hi - 2 * width if number == 0 else lo + width  # beside the nearest signal region
         if width > 0 and width >= resolution(start):
             found.append(Window(start, start + width, width))
-    return found
+    return found[:-1] if len(found) > 1 and found[-1].lo >= edges[-2] else found
