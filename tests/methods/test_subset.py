@@ -1,15 +1,18 @@
 """A method that sees some features is the method that was given no others."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from method_toys import view
 
+from lamppost.config import parse
 from lamppost.core import Events, Method, Template, View
 from lamppost.errors import ConfigError, DataError
 from lamppost.run.compare.closure import closure_auc, expectation_of
 from lamppost.spec import make
+from small_hunt import search
 
 CWOLA = {"kind": "weak", "ratio": {"kind": "boosted", "members": 1, "rounds": 10}}
 SUBSET = {"kind": "subset", "features": ["b"], "method": CWOLA}
@@ -64,6 +67,13 @@ def test_what_is_refused() -> None:
         make(Method, {**SUBSET, "method": "idealised"})
     with pytest.raises(DataError, match="no feature 'c', known are a, b"):
         make(Method, {**SUBSET, "features": ["c"]}).fit(view(200, 0), np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("where", [SUBSET, {"kind": "combination", "methods": [SUBSET, "weak"]}])
+def test_a_feature_that_is_not_read_is_refused_before_anything_is(where: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"methods.mine: no feature 'b', known are a, c$"):
+        parse(search(data={"features": ["a", "c"]}, method=None, methods={"mine": where}))
+    assert parse(search(method=None, methods={"mine": where})).methods
 
 
 def test_an_empty_list_is_all() -> None:

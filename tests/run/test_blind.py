@@ -23,6 +23,7 @@ from lamppost.run.blind.looks import add_look, read_looks, summary
 from lamppost.run.blind.opening import require_open
 from lamppost.run.blind.plan import plan_blind
 from lamppost.run.blind.stage import run_blind, run_open, run_without_blind
+from lamppost.run.calibrate.calibration import plan as plan_calibration
 from lamppost.run.calibrate.certificate import configuration_of
 from lamppost.run.hunt import run_hunt
 from lamppost.search import outside
@@ -500,6 +501,14 @@ def test_the_hash_is_of_what_decides(hunted: tuple[Path, Path, Json]) -> None:
     for same in (search, moved):
         assert hash_of(frozen_of(same, sha256)) == result["blinding"]["hash"]
     assert hash_of(frozen_of(search, "other")) != result["blinding"]["hash"]
+
+
+def test_a_calibration_does_not_care(hunted: tuple[Path, Path, Json]) -> None:
+    """In pseudo-data there is nothing to hide: the experiments, and what they certify, are the same."""
+    search = load(hunted[0])
+    plain = search.model_copy(update={"blind": None})
+    assert plan_calibration(search).experiments == plan_calibration(plain).experiments
+    assert configuration_of(search) == configuration_of(plain)
 
 
 def test_a_damaged_log_is_no_log(tmp_path: Path) -> None:
