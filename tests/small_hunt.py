@@ -59,7 +59,7 @@ def merged(table: Json, changes: Mapping[str, Any]) -> Json:
     result = dict(table)
     for key, value in changes.items():
         if value is None:
-            result.pop(key)
+            result.pop(key, None)
         elif isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = merged(result[key], value)
         else:

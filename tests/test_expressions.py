@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lamppost.errors import ConfigError
-from lamppost.expressions import FUNCTIONS, bind, columns_of, parse
+from lamppost.expressions import FUNCTIONS, bind, columns_of, opposed, parse
 
 TABLE = {
     "a": np.array([-2.5, -1.0, -0.0, 0.3, 1.0, 7.0]),
@@ -252,3 +252,53 @@ def test_bits_of_flags() -> None:
         np.testing.assert_array_equal(parse(f"bit(jetId, {place})").passes({"jetId": flags}), (flags >> place) & 1 == 1)
     both = parse("bit(jetId, 1) and not bit(jetId, 2)")
     np.testing.assert_array_equal(both.passes({"jetId": flags}), ((flags & 2) > 0) & ((flags & 4) == 0))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a < 1",
+        "flag",
+        "jet mass",
+        "a - b",
+        "not a > b",
+        "not b",
+        "~(a >= b)",
+        "-1 < a <= 1 or b == 2",
+        "(a > 0) & ~(b != 1) | (flag == 1)",
+        "not (a > 0 and not (b < 2 or flag))",
+        "where(a > 0, b > 2, b < 0)",
+        "bit(abs(b), 1)",
+    ],
+)
+def test_every_row_fulfils_a_condition_or_its_opposite(text: str) -> None:
+    np.testing.assert_array_equal(opposed(text, TABLE).passes(TABLE), ~bind(text, TABLE).passes(TABLE))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "log(a) < 1",
+        "not log(a) >= 1",
+        "0 <= log(a) < 1",
+        "log(a) == 0",
+        "log(a) < 1 and b > -9",
+        "abs(log(a)) < 1 or b > 9",
+    ],
+)
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_what_is_not_a_number_is_in_neither(text: str) -> None:
+    """The logarithm of the first two is none: `not` alone would put them where the condition does not hold."""
+    held, opposite = bind(text, TABLE).passes(TABLE), opposed(text, TABLE).passes(TABLE)
+    assert not (held & opposite).any()
+    assert not opposite[:2].any()
+    assert (held | opposite)[2:].all()
+
+
+def test_the_opposite_of_nonsense_is_refused_as_it_is() -> None:
+    for text in ("a & b", "a in b", "no such thing"):
+        with pytest.raises(ConfigError) as plain:
+            parse(text)
+        with pytest.raises(ConfigError) as turned:
+            opposed(text, TABLE)
+        assert str(turned.value) == str(plain.value)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from lamppost.core import Array
 from lamppost.errors import ConfigError
-from lamppost.syntax import FUNCTIONS, Writer
+from lamppost.syntax import FUNCTIONS, Writer, opposite
 
-__all__ = ["FUNCTIONS", "Expression", "bind", "columns_of", "named", "parse"]
+__all__ = ["FUNCTIONS", "Expression", "bind", "columns_of", "named", "opposed", "parse"]
 
 LONGEST = 1000
 MOST_NODES = 300
@@ -85,9 +85,22 @@ def bind(text: str, known: Container[str]) -> Expression:
     return Expression(text, (text,)) if text in known else parse(text)
 
 
+def opposed(text: str, known: Container[str]) -> Expression:
+    """The condition that holds where that of `text` does not; of values that are not a number neither does.
+
+    Raises
+    ------
+    ConfigError
+        If the text is neither a column nor an expression.
+    """
+    quoted = f"`{text}`" if text in known else text
+    parse(quoted)  # what is refused of a condition is refused here, in its own words
+    return parse(quoted, negated=True)
+
+
 @cache
-def parse(text: str) -> Expression:
-    """Check an expression and prepare it.
+def parse(text: str, *, negated: bool = False) -> Expression:
+    """Check an expression and prepare it; if `negated`, its opposite, with every comparison turned round.
 
     Columns are named as they are, or in backquotes where the name is not a word: "`jet mass` / 2". Python's
     operators + - * / % **, comparisons, `and or not` (or `& | ~` between bracketed comparisons) and the functions of
@@ -103,7 +116,8 @@ def parse(text: str) -> Expression:
         raise ConfigError(msg)
     plain, words = _unquote(text)
     writer = Writer(text, plain, words)
-    piece = writer.write(_tree(text, plain))
+    tree = _tree(text, plain)
+    piece = writer.write(opposite(tree) if negated else tree)
     if not writer.columns:
         msg = f"{text!r} is neither a column nor an expression of columns"
         raise ConfigError(msg)

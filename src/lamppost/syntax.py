@@ -13,7 +13,7 @@ from typing import NoReturn
 
 from lamppost.errors import ConfigError
 
-__all__ = ["FUNCTIONS", "Piece", "Writer"]
+__all__ = ["FUNCTIONS", "Piece", "Writer", "opposite"]
 
 FUNCTIONS: Mapping[str, int] = {
     **dict.fromkeys(("abs", "sqrt", "exp", "expm1", "log", "log10", "log1p", "floor", "ceil"), 1),
@@ -27,6 +27,7 @@ LARGEST_EXPONENT = 100.0
 
 _BINARY = {ast.Add: "+", ast.Sub: "-", ast.Mult: "*", ast.Div: "/", ast.Pow: "**"}
 _COMPARE = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.Eq: "==", ast.NotEq: "!="}
+_TURNED = {ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.NotEq: ast.Eq}
 _INSTEAD = {
     ast.BitXor: "powers are written **",
     ast.FloorDiv: "write floor(a / b)",
@@ -34,6 +35,49 @@ _INSTEAD = {
     ast.Attribute: "a column name with a dot goes in backquotes",
     ast.Subscript: "a column name with brackets goes in backquotes",
 }
+
+
+def opposite(node: ast.expr) -> ast.expr:
+    """The opposite of a condition with `not` carried down to the comparisons, none of which holds of NaN."""
+    match node:
+        case ast.BoolOp():
+            swapped = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+            return _at(node, ast.BoolOp(swapped, [opposite(value) for value in node.values]))
+        case ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
+            other = ast.BitOr() if isinstance(node.op, ast.BitAnd) else ast.BitAnd()
+            return _at(node, ast.BinOp(opposite(node.left), other, opposite(node.right)))
+        case ast.UnaryOp(op=ast.Not() | ast.Invert()):
+            return node.operand if _is_condition(node.operand) else _compared(node.operand, ast.NotEq())
+        case ast.Compare():
+            operands = [node.left, *node.comparators]
+            turned = [_turned(a, op, b) for a, op, b in zip(operands, node.ops, operands[1:], strict=False)]
+            return turned[0] if len(turned) == 1 else _at(node, ast.BoolOp(ast.Or(), turned))
+    return _compared(node, ast.Eq())
+
+
+def _turned(left: ast.expr, op: ast.cmpop, right: ast.expr) -> ast.expr:
+    if isinstance(op, ast.Eq):  # a != b holds of NaN
+        sides: list[ast.expr] = [_at(left, ast.Compare(left, [sign()], [right])) for sign in (ast.Lt, ast.Gt)]
+        return _at(left, ast.BoolOp(ast.Or(), sides))
+    return _at(left, ast.Compare(left, [_TURNED.get(type(op), type(op))()], [right]))  # others are refused later
+
+
+def _compared(node: ast.expr, op: ast.cmpop) -> ast.expr:
+    """A number as a condition: whether it is 0."""
+    return _at(node, ast.Compare(node, [op], [_at(node, ast.Constant(0.0))]))
+
+
+def _is_condition(node: ast.expr) -> bool:
+    match node:
+        case ast.BoolOp() | ast.Compare() | ast.BinOp(op=ast.BitAnd() | ast.BitOr()):
+            return True
+        case ast.UnaryOp(op=ast.Not() | ast.Invert()):
+            return True
+    return False
+
+
+def _at(where: ast.expr, made: ast.expr) -> ast.expr:
+    return ast.copy_location(made, where)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.api.folders import Source, cores, region_of, setup_of, show
 from lamppost.config import Search, load, parse
 from lamppost.errors import ConfigError
 from lamppost.run.calibrate.calibration import run_calibration
@@ -20,6 +20,7 @@ def calibrate(
     workers: int | None = None,
     quiet: bool = False,
     pdf: bool = False,
+    invert: bool = False,
 ) -> dict[str, Any]:
     """Run the whole hunt again and again in pseudo-data without signal: are its p-values right?
 
@@ -36,6 +37,8 @@ def calibrate(
         Pseudo-experiments without signal; default: what the configuration says.
     workers, quiet, pdf
         As in `hunt`.
+    invert
+        Draw pseudo-data from the control region, the events that `select` rejects.
 
     Returns
     -------
@@ -46,7 +49,7 @@ def calibrate(
     LamppostError
         One line that names the file, column, window or parameter at fault.
     """
-    search = setup_of(config, Search, load, parse)
+    search = region_of(setup_of(config, Search, load, parse), invert=invert)
     if experiments is not None:
         if experiments < 1:
             msg = f"experiments: expected at least 1, found {experiments}"

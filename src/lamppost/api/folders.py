@@ -6,11 +6,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lamppost.config import Setup
+from lamppost.config import Search, Setup, control_region
 from lamppost.errors import ConfigError, LamppostError
 from lamppost.run import available_cores
+from lamppost.run.blind.stage import look_again
 
-__all__ = ["Source", "cores", "report", "setup_of", "show"]
+__all__ = ["Source", "cores", "region_of", "report", "setup_of", "show"]
 
 Source = str | os.PathLike[str] | dict[str, Any]
 """A TOML file, or the table it would hold."""
@@ -29,6 +30,11 @@ def setup_of(
     return parse(config) if isinstance(config, dict) else load(Path(config))
 
 
+def region_of(search: Search, *, invert: bool) -> Search:
+    """The search, or the same in its control region."""
+    return control_region(search) if invert else search
+
+
 def cores(workers: int | None) -> int:
     """How many processes work: all cores unless told otherwise."""
     if workers is not None and workers < 1:
@@ -40,15 +46,23 @@ def cores(workers: int | None) -> int:
 def show(folder: Path, *, pdf: bool) -> None:
     """Write the page of a run folder, if what draws figures is installed."""
     if find_spec("matplotlib") and find_spec("mplhep"):
-        report(folder, pdf=pdf)
+        _write(folder, pdf=pdf)
 
 
 def report(folder: str | os.PathLike[str], *, pdf: bool = False) -> Path:
-    """Write (again) the HTML page of a finished run folder, of a hunt or a comparison, and its figures as PDF."""
+    """Write (again) the HTML page of a finished run folder, of a hunt or a comparison, and its figures as PDF.
+
+    Where windows are, or were, blind, that is a look, and logged as one.
+    """
+    look_again(Path(folder))
+    return _write(Path(folder), pdf=pdf)
+
+
+def _write(folder: Path, *, pdf: bool) -> Path:
     from lamppost.report import write
 
     try:
-        return write(Path(folder), pdf=pdf)
+        return write(folder, pdf=pdf)
     except OSError as error:
         msg = f"{error.filename or folder}: the report cannot be written: {error.strerror or error}"
         raise LamppostError(msg) from None

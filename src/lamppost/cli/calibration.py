@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, json_option, say, work_options
+from lamppost.cli.common import add_verb, invert_option, json_option, say, work_options
 
 __all__ = ["add_verbs"]
 
@@ -19,6 +19,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; an earlier run goes on")
     verb.add_argument("--experiments", type=int, metavar="N", help="pseudo-experiments without signal")
     verb.add_argument("--pdf", action="store_true", help="write every figure as PDF as well")
+    invert_option(verb)
     work_options(verb)
     json_option(verb)
 
@@ -33,6 +34,7 @@ def _calibrate(options: argparse.Namespace) -> None:
         workers=options.workers,
         quiet=options.quiet,
         pdf=options.pdf,
+        invert=options.invert,
     )
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
@@ -42,6 +44,8 @@ def _calibrate(options: argparse.Namespace) -> None:
 
 def _lines(result: Mapping[str, Any], out: Path) -> Iterator[str]:
     """The calibration in words."""
+    if region := result["data"].get("control_region"):
+        yield f"control region   {region}"
     yield f"{result['null']['global']['n']} pseudo-experiments of {result['events']:.0f} events without signal"
     yield f"{'':16}{'p <= 0.05 [95 %]':>26}{'KS uniform':>12}{'KS small':>10}"
     for name in ("global", "window", "inclusive", "random score", "sculpting"):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Run", "add_verb", "json_option", "say", "significance", "work_options"]
+__all__ = ["Run", "add_verb", "invert_option", "json_option", "say", "significance", "work_options"]
 
 Run = Callable[[argparse.Namespace], None]
 
@@ -20,6 +20,11 @@ def add_verb(verbs: Any, name: str, text: str, run: Run) -> argparse.ArgumentPar
 def json_option(verb: argparse.ArgumentParser) -> None:
     """The option `--json`."""
     verb.add_argument("--json", action="store_true", help="print the result as JSON on stdout, and nothing else there")
+
+
+def invert_option(verb: argparse.ArgumentParser) -> None:
+    """The option `--invert`."""
+    verb.add_argument("--invert", action="store_true", help="the control region: events that [data] select rejects")
 
 
 def work_options(verb: argparse.ArgumentParser) -> None:

@@ -2,7 +2,7 @@
 
 from lamppost.config.comparison import Comparison, load_comparison, parse_comparison
 from lamppost.config.fit import Fit
-from lamppost.config.search import Search, load, parse
+from lamppost.config.search import Search, control_region, load, parse
 from lamppost.config.setup import Setup, with_roots
 from lamppost.config.tables import Scan
 from lamppost.config.toml import read_toml, rooted
@@ -13,6 +13,7 @@ __all__ = [
     "Scan",
     "Search",
     "Setup",
+    "control_region",
     "load",
     "load_comparison",
     "parse",

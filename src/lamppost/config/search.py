@@ -5,14 +5,18 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
+from lamppost.config.blind import Blind
 from lamppost.config.calibrate import Calibrate
 from lamppost.config.limits import Limits
 from lamppost.config.setup import Setup, loaded, parsed
 from lamppost.core import Window
 from lamppost.errors import ConfigError
-from lamppost.search import windows
+from lamppost.search import joined, outside, windows
 
-__all__ = ["Search", "load", "parse"]
+__all__ = ["Search", "control_region", "load", "parse"]
+
+
+VALIDATION = "scan.validation"
 
 
 class Search(Setup):
@@ -20,6 +24,7 @@ class Search(Setup):
 
     calibrate: Calibrate = Field(default_factory=Calibrate, description="the same hunt in pseudo-data")
     limits: Limits = Field(default_factory=Limits, description="what is excluded of injected signals")
+    blind: Blind | None = Field(None, description="keep the windows closed until the hunt is frozen")
 
     @model_validator(mode="after")
     def _blind(self) -> "Search":
@@ -52,15 +57,38 @@ class Search(Setup):
         """The windows a claim is made for."""
         return windows(self.scan.windows, self.scan.sidebands, self.fit.range)
 
+    @property
+    def hidden(self) -> tuple[tuple[float, float], ...]:
+        """What is closed while blind: intervals of m that cover the windows a claim is made for."""
+        return joined(self.claim_windows())
+
     def validation_windows(self) -> list[Window]:
-        """The windows that only test the procedure."""
-        return windows(self.scan.validation or [], self.scan.sidebands, self.fit.range, "scan.validation")
+        """The windows that only test the procedure; while blind there is always one, outside of all others."""
+        listed = windows(self.scan.validation or [], self.scan.sidebands, self.fit.range, VALIDATION)
+        if self.blind is None:
+            return listed
+        return listed or outside(self.claim_windows(), self.fit.range, self.fit.signal.sigma)
 
     def check_windows(self) -> None:
         """Look at every window once: ConfigError if one of them does not fit."""
-        self.claim_windows(), self.validation_windows()
+        validation = self.validation_windows()
         for name in self.limits.signals:
             self.signal_windows(name)
+        if self.blind is None:
+            self.claim_windows()
+            return
+        if not validation:
+            lo, hi = self.fit.range
+            msg = (
+                f"{VALIDATION}: blind, a hunt needs a window outside of all of scan.windows, and there is no room for "
+                f"one in the fit range [{lo:g}, {hi:g})"
+            )
+            raise ConfigError(msg)
+        for window in validation:
+            for lo, hi in self.hidden:
+                if window.lo < hi and lo < window.hi:
+                    msg = f"{VALIDATION}: window {window} overlaps [{lo:g}, {hi:g}), which [blind] keeps closed"
+                    raise ConfigError(msg)
 
     def signal_windows(self, name: str) -> list[Window]:
         """The windows in which a limit on this signal is set, the nearest first: its mass decides, not what was seen.
@@ -85,5 +113,19 @@ def parse(table: dict[str, Any], where: str = "configuration") -> Search:
 
 
 def load(path: Path) -> Search:
-    """Read and check a TOML file; relative data paths are relative to its folder."""
+    """Read and check a TOML file; relative paths are relative to its folder."""
     return loaded(Search, path)
+
+
+def control_region(search: Search) -> Search:
+    """The same hunt in the events that `select` rejects, where nothing is blind.
+
+    Raises
+    ------
+    ConfigError
+        If there is no `select`.
+    """
+    if search.data.select is None:
+        msg = "data.select: expected a condition to invert for a control region, found none"
+        raise ConfigError(msg)
+    return search.model_copy(update={"data": search.data.model_copy(update={"invert": True}), "blind": None})

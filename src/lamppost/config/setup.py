@@ -1,6 +1,7 @@
 """What a hunt and a comparison have in common, and how their TOML files are read."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -13,6 +14,7 @@ from lamppost.config.toml import read_toml, rooted
 from lamppost.core import Method
 from lamppost.errors import ConfigError
 from lamppost.io import Data
+from lamppost.methods.subset import Subset
 from lamppost.spec import Spec, explain
 
 __all__ = ["Setup", "loaded", "parsed", "with_roots"]
@@ -46,6 +48,16 @@ class Setup(Spec, ABC):
         method = Method.parse({"kind": "weak", **single} if isinstance(single, dict) else single)
         return {**rest, "methods": {method.kind: method}}
 
+    @model_validator(mode="after")
+    def _known_features(self) -> "Setup":
+        known = self.data.names
+        for name, method in self.methods.items():
+            for seen in _subsets(method):
+                if unknown := [feature for feature in seen.features if feature not in known]:
+                    msg = f"methods.{name}: no feature {unknown[0]!r}, known are {', '.join(known)}"
+                    raise ValueError(msg)
+        return self
+
     @abstractmethod
     def check_windows(self) -> None:
         """Look at every window once: ConfigError if one of them does not fit."""
@@ -57,6 +69,15 @@ class Setup(Spec, ABC):
     def decorrelated(self, method: Method) -> bool:
         """Whether this method sees decorrelated features."""
         return method.decorrelate if self.scan.decorrelate is None else self.scan.decorrelate == "quantile"
+
+
+def _subsets(method: Method) -> Iterator[Subset]:
+    """The subsets of features that a method, or one that it is made of, is shown."""
+    if isinstance(method, Subset):
+        yield method
+    for inner in (getattr(method, "method", None), *getattr(method, "methods", ())):
+        if isinstance(inner, Method):
+            yield from _subsets(inner)
 
 
 S = TypeVar("S", bound=Setup)
@@ -85,5 +106,5 @@ def loaded(kind: type[S], path: Path) -> S:
 
 
 def with_roots(table: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """The tables with absolute paths of data and samples, relative ones being relative to `folder`."""
-    return rooted_samples(rooted(table, folder), folder)
+    """The tables with absolute paths of data, samples and a certificate, relative ones being relative to `folder`."""
+    return rooted_samples(rooted(rooted(table, folder), folder, "blind"), folder)

@@ -33,7 +33,7 @@ def rooted(table: dict[str, Any], folder: Path, where: str = "data") -> dict[str
     named = table.get(where)
     if not isinstance(named, Mapping):
         return table
-    absolute = {key: _absolute(named[key], folder) for key in ("path", "labels") if key in named}
+    absolute = {key: _absolute(named[key], folder) for key in ("path", "labels", "certificate") if key in named}
     return {**table, where: {**named, **absolute}}
 
 

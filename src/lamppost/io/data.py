@@ -11,7 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from lamppost.core import Array, Events
 from lamppost.errors import ConfigError, DataError
-from lamppost.expressions import bind, named
+from lamppost.expressions import bind, named, opposed
 from lamppost.io.files import joined_hash, readers
 from lamppost.io.plan import Part, Plan
 from lamppost.io.reader import Reader
@@ -45,6 +45,9 @@ class Data(Spec):
         description="columns of whole numbers that name an event; default: a hash of its mass and features",
     )
     select: Name | None = Field(None, description="condition for a row to take part")
+    invert: bool = Field(
+        False, description="the control region: the rows that `select` rejects, instead of those that it keeps"
+    )
     label: Name | None = Field(None, description="1 for signal, 0 for background; read by labelled comparisons only")
     missing: Literal["refuse", "drop"] = Field("refuse", description="what to do about NaN and infinities")
     groups: dict[str, list[str]] = Field(default_factory=dict, description="named sets of features, one per object")
@@ -70,6 +73,13 @@ class Data(Spec):
         return self
 
     @model_validator(mode="after")
+    def _inverts_something(self) -> Self:
+        if self.invert and self.select is None:
+            msg = "invert: expected a select whose rejected rows are the control region, found none"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
     def _grouped(self) -> Self:
         for group, members in self.groups.items():
             if unknown := [name for name in members if name not in self.names]:
@@ -84,6 +94,11 @@ class Data(Spec):
     def names(self) -> tuple[str, ...]:
         """The names of the features, in order."""
         return tuple(named(text)[0] for text in self.features)
+
+    @property
+    def region(self) -> str | None:
+        """The condition that rows fulfil, in words."""
+        return f"not ({self.select})" if self.invert else self.select
 
 
 @dataclass(frozen=True)
@@ -172,8 +187,9 @@ def file_hash(data: Data, base: Path | None = None) -> str:
 
 def _plan(data: Data, source: Reader, labels: bool) -> Plan:
     known = source.columns()
-    extra = (data.weight, data.select, data.label if labels else None)
-    weight, select, label = (bind(text, known) if text else None for text in extra)
+    extra = (data.weight, data.label if labels else None)
+    weight, label = (bind(text, known) if text else None for text in extra)
+    select = (opposed if data.invert else bind)(data.select, known) if data.select else None
     features = tuple(bind(named(text)[1], known) for text in data.features)
     plan = Plan(source, bind(data.mass, known), features, weight, select, label, tuple(data.id), data.blocks)
     plan.check(known)
@@ -220,7 +236,7 @@ def _check_size(data: Data, parts: list[Part], plans: list[Plan], mass_range: tu
     if not rows:
         msg = f"{where}: empty, expected at least one row"
     elif not selected:
-        msg = f"{where}: select {data.select!r} keeps none of {rows} rows, expected at least one"
+        msg = f"{where}: select {data.region!r} keeps none of {rows} rows, expected at least one"
     elif not finite:
         msg = f"{where}: none of {selected} selected rows has finite values"
     else:

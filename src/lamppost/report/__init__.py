@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lamppost.report.blinding import write_blind
 from lamppost.report.calibration import write_calibration
 from lamppost.report.comparison import write_comparison
 from lamppost.report.exclusion import write_exclusion
@@ -24,5 +25,9 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
         return write_calibration(folder, pdf=pdf)
     if (folder / "limits.json").exists():
         return write_exclusion(folder, pdf=pdf)
+    if (folder / "blind.json").exists():
+        page = write_blind(folder, pdf=pdf)
+        if not (folder / "result.json").exists():
+            return page
     compared = any((folder / name).exists() for name in ("compare.json", "reach.json"))
     return write_comparison(folder, pdf=pdf) if compared else write_hunt(folder, pdf=pdf)

@@ -47,7 +47,8 @@ def write_calibration(folder: Path, *, pdf: bool = False) -> Path:
 def render(result: Part, config: str | None, draw: "Draw") -> str:
     """The whole page as HTML."""
     data = result["data"]
-    source = f"{data['path']}, {data['events']} events; features {', '.join(data['features'])}"
+    region = f"; control region: {data['control_region']}" if data.get("control_region") else ""
+    source = f"{data['path']}, {data['events']} events{region}; features {', '.join(data['features'])}"
     head = (
         f'<p class="source">{escape(source)}</p><p class="verdict">{_verdict(result)}</p>{warnings(result["warnings"])}'
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 from lamppost.report import plots
 from lamppost.report.anomalous import EventsOf, anomalous_section
+from lamppost.report.blinding import opened_facts
 from lamppost.report.book import Hunt, facts, false_signal, figure, span
 from lamppost.report.drawing import Draw
 from lamppost.report.overview import overview, references, summary
@@ -29,7 +30,8 @@ def render(
     name = (hunt.part("data").get("mass") or details.get("mass")) or "mass"
     best = result.get("best_window")
     sections = [window_section(hunt, index, opened=index == best) for index in range(len(hunt.windows))]
-    body = f"""<header><h1>Bump hunt in {escape(name)}</h1>{_source(hunt)}<p class="verdict">{verdict(hunt)}</p>
+    where = ", control region" if hunt.part("data").get("control_region") else ""
+    body = f"""<header><h1>Bump hunt in {escape(name)}{where}</h1>{_source(hunt)}<p class="verdict">{verdict(hunt)}</p>
 {warnings(hunt)}{key_numbers(hunt)}{_contents(hunt)}</header>
 <main><section id="overview"><h2>All windows</h2><div class="figures">{overview(hunt)}</div>{summary(hunt)}</section>
 <section id="windows"><h2>Window by window</h2>{"".join(sections) or '<p class="note">No windows.</p>'}</section>
@@ -40,7 +42,7 @@ def render(
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
-<title>Bump hunt in {escape(name)}</title><style>{style}</style></head>
+<title>Bump hunt in {escape(name)}{where}</title><style>{style}</style></head>
 <body>
 {body}
 </body></html>
@@ -50,7 +52,8 @@ def render(
 def _source(hunt: Hunt) -> str:
     data = hunt.part("data")
     features = ", ".join(map(str, data.get("features") or ()))
-    text = f"{escape(data.get('path'))}, {count(data.get('events'))} events"
+    region = f"; control region: {escape(data['control_region'])}" if data.get("control_region") else ""
+    text = f"{escape(data.get('path'))}, {count(data.get('events'))} events{region}"
     return f'<p class="source">{text}{f"; features {escape(features)}" if features else ""}</p>'
 
 
@@ -123,6 +126,7 @@ def _provenance(hunt: Hunt, config: str | None) -> str:
             ("Seed", escape(result.get("seed"))),
             ("Global p-value", escape(result.get("p_global_method"))),
             *_in_full(result),
+            *opened_facts(result),
             ("Versions", escape(", ".join(f"{n} {v}" for n, v in (result.get("versions") or {}).items()) or None)),
         ]
     )

@@ -16,7 +16,7 @@ from lamppost.run.tasks import merged_scores
 from lamppost.search import Predictability
 from lamppost.stats import z_from_p
 
-__all__ = ["SCULPTED", "claim_of", "origin", "result_of", "row_of", "write_scores"]
+__all__ = ["SCULPTED", "claim_of", "origin", "result_of", "row_of", "tied_warnings", "write_scores"]
 
 SCULPTED = 0.001
 """A window whose kept fraction is flat in m with a smaller p than this, divided by the number of windows, is named."""
@@ -44,7 +44,7 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
         "warnings": [
             *warnings(rows, validation, about["n_dropped"], inclusive["row"]),
             *_cut_sidebands(search, plan),
-            *_tied(search, about["tied"]),
+            *tied_warnings(search, about["tied"]),
             *_refused({"the windows": combined, "the windows of the random score": control}),
         ],
         "versions": provenance(),
@@ -72,6 +72,7 @@ def origin(search: Search, stored: Stored, sha256: str) -> dict[str, Any]:
         "sha256": sha256,
         "mass": search.data.mass,
         "features": list(search.data.names),
+        **({"control_region": search.data.region} if search.data.invert else {}),
     }
 
 
@@ -174,7 +175,8 @@ def _cut_sidebands(search: Search, plan: Plan) -> list[str]:
     return [f"the sidebands of {name} are cut short by the fit range [{lo:g}, {hi:g})" for name in cut]
 
 
-def _tied(search: Search, tied: list[str]) -> list[str]:
+def tied_warnings(search: Search, tied: list[str]) -> list[str]:
+    """What there is to say of features that take few values."""
     if not tied or not any(search.decorrelated(method) for method in search.methods.values()):
         return []
     return [f"features that take few values are decorrelated from m approximately only: {', '.join(tied)}"]

@@ -9,29 +9,28 @@ from numpy.typing import NDArray
 from lamppost.core import Array, Events, Window
 from lamppost.run.tasks import plain
 from lamppost.search import Flatness
-from lamppost.stats import ScanResult, Signal
+from lamppost.stats import BackgroundFit, ScanResult, Signal, Spectrum
 
-__all__ = ["curves", "features", "flatness", "score_distribution", "top_events"]
+__all__ = ["curves", "features", "fitted_spectrum", "flatness", "score_distribution", "top_events"]
 
 _TOP = 20
 
 
 def curves(found: ScanResult, edges: Array, signal: Signal) -> dict[str, Any]:
     """Spectrum, fit, pulls and scan as plain lists for the figures."""
-    spectrum = found.spectrum
+    peak = max(found.signal, 0.0) * signal.fractions(edges, found.best_mass)
     return {
-        "spectrum": plain(
-            {
-                "edges": edges,
-                "counts": spectrum.counts,
-                "errors": np.sqrt(spectrum.variances),
-                "background": found.background.expected,
-                "pulls": found.pulls,
-                "signal": max(found.signal, 0.0) * signal.fractions(edges, found.best_mass),
-            }
-        ),
+        "spectrum": {**fitted_spectrum(found.spectrum, found.background), "signal": peak.tolist()},
         "scan": plain({"mass": found.masses, "z": found.z, "p": found.p}),
     }
+
+
+def fitted_spectrum(spectrum: Spectrum, fit: BackgroundFit) -> dict[str, Any]:
+    """Spectrum, fit and pulls as plain lists; nothing is expected of hidden bins."""
+    shown = spectrum.open_bins()
+    arrays = {"edges": spectrum.edges, "counts": spectrum.counts, "errors": np.sqrt(spectrum.variances)}
+    background = [value if is_shown else None for value, is_shown in zip(fit.expected.tolist(), shown, strict=True)]
+    return {**plain(arrays), "background": background, "pulls": np.where(shown, fit.pulls, 0.0).tolist()}
 
 
 def flatness(found: Flatness) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from lamppost.core import Events, Window
 from lamppost.run.artefacts import Store
 from lamppost.run.details import curves, features, flatness, score_distribution, top_events
 from lamppost.run.samples import load
-from lamppost.run.spectra import fit_row, needed_orders, scan_spectra
+from lamppost.run.spectra import Region, fit_row, needed_orders, scan_spectra
 from lamppost.run.tasks import merged_scores
 from lamppost.search import Flatness, kept_fraction_flatness, seed_of
 from lamppost.stats import Spectrum
 
-__all__ = ["measure_inclusive", "measure_window", "validate_window"]
+__all__ = ["measure_inclusive", "measure_window", "sculpting", "validate_window"]
 
 _FLATNESS_BINS = 12
 
@@ -31,20 +31,25 @@ def measure_window(
     fit: Fit,
     seed: int,
     name: str,
+    hidden: tuple[Region, ...] = (),
 ) -> None:
-    """Cut, test for sculpting, fit the kept spectrum and calibrate the largest excess in the window by toys."""
+    """Cut, test for sculpting, fit the kept spectrum and calibrate the largest excess in the window by toys.
+
+    With `hidden` intervals of the mass, which no fit sees, the window is one that no claim is made for: whether the
+    kept fraction is flat is then asked of the region as well.
+    """
     stored = load(store, events)
     everything = stored.events
     scores = merged_scores(store, parts, everything.id)
     kept = [scores >= -np.log10(efficiency) for efficiency in efficiencies]
     edges = fit.edges
-    spectra = [Spectrum.from_masses(everything.m[k], edges, everything.w[k]) for k in kept]
+    spectra = [Spectrum.from_masses(everything.m[k], edges, everything.w[k], hidden) for k in kept]
     region = (window.lo, window.hi)
-    whole = Spectrum.from_masses(everything.m, edges, everything.w)
+    whole = Spectrum.from_masses(everything.m, edges, everything.w, hidden)
     stream = seed_of(seed, "toys", name, window.lo, window.hi, window.reach)
     at_least = needed_orders(whole, fit)
     joint, spurious = scan_spectra(spectra, whole, fit, region, stream, at_least=at_least, masked=region)
-    flat = [sculpting(everything, k, window, across=False) for k in kept]
+    flat = [sculpting(everything, k, window, across=bool(hidden)) for k in kept]
     best, efficiency = joint.results[joint.best], efficiencies[joint.best]
     expected, error = best.background.expected_in(*region)
     inside = window.inside(everything.m)
@@ -90,7 +95,9 @@ def measure_window(
         "top_events": top_events(everything, stored.index, scores, window),
     }
     searched = {"background": best.background.family.model_dump(mode="json"), "p_window_error": joint.p_global_error}
-    store.write_json(key, {"row": {**row, "efficiencies": scanned}, "details": details, "searched": searched})
+    rows = [tested_row(window, name, e, f) for e, f in zip(efficiencies, flat, strict=True)]
+    found = {"row": {**row, "efficiencies": scanned}, "details": details, "searched": searched}
+    store.write_json(key, {**found, "rows": rows} if hidden else found)
 
 
 def measure_inclusive(
@@ -136,9 +143,14 @@ def validate_window(
     rows = []
     for efficiency in efficiencies:
         found = sculpting(everything, scores >= -np.log10(efficiency), window, across=True)
-        row = {"lo": window.lo, "hi": window.hi, "method": name, "efficiency": efficiency}
-        rows.append({**row, "sculpting_chi2": found.chi2, "sculpting_ndf": found.ndf, "sculpting_p": found.p_value})
+        rows.append(tested_row(window, name, efficiency, found))
     store.write_json(key, {"rows": rows})
+
+
+def tested_row(window: Window, name: str, efficiency: float, found: Flatness) -> dict[str, Any]:
+    """What a result says of a window without a claim."""
+    row = {"lo": window.lo, "hi": window.hi, "method": name, "efficiency": efficiency}
+    return {**row, "sculpting_chi2": found.chi2, "sculpting_ndf": found.ndf, "sculpting_p": found.p_value}
 
 
 def sculpting(events: Events, kept: NDArray[np.bool_], window: Window, *, across: bool) -> Flatness:

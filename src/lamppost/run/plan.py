@@ -6,6 +6,7 @@ from typing import Any
 
 from lamppost.config import Search
 from lamppost.core import Method, Window
+from lamppost.methods.subset import Subset
 from lamppost.run.combined import combine_searches
 from lamppost.run.fits import apart, keys_of
 from lamppost.run.graph import Task
@@ -56,12 +57,18 @@ def plan(search: Search) -> Plan:
     return plan_in(planned, search, *plan_samples(planned, search))
 
 
-def plan_in(planned: Planned, search: Search, samples: Samples, sha256: str) -> Plan:
-    """Every task of the hunt in these samples, after those that are planned."""
+def plan_in(
+    planned: Planned, search: Search, samples: Samples, sha256: str, validated: Sequence[Looked] | None = None
+) -> Plan:
+    """Every task of the hunt in these samples, after those that are planned.
+
+    Windows without a claim are looked at here, unless they were `validated` before.
+    """
     hunt = Hunt(planned, search, samples)
-    named = search.methods.items()
+    named, tests = search.methods.items(), search.validation_windows()
     looked = [hunt.look(w, name, method) for name, method in named for w in search.claim_windows()]
-    validated = [hunt.look(w, name, method, claim=False) for name, method in named for w in search.validation_windows()]
+    if validated is None:
+        validated = [hunt.look(w, name, method, claim=False) for name, method in named for w in tests]
     controls = [hunt.look(w, CONTROL, Method.parse("random")) for w in search.claim_windows()]
     inclusive = hunt.inclusive()
     combined = hunt.combine("windows", looked), hunt.combine(f"{CONTROL}: windows", controls)
@@ -81,7 +88,9 @@ class Hunt:
     """Adds the tasks of a hunt in these samples; labels begin with `where`, windows are called `key`.
 
     `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run. `keep`: every
-    fitted score is an artefact of its own.
+    fitted score is an artefact of its own. `windows` are looked at instead of those of the search, in data of which
+    some of the mass range may be hidden. With `scored`, scores are made of these events only, and those of the windows
+    are not counted aloud.
     """
 
     def __init__(
@@ -94,21 +103,28 @@ class Hunt:
         key: str = "scan.windows",
         lenient: bool = False,
         keep: bool = False,
+        windows: Mapping[str, Sequence[Window]] | None = None,
+        scored: str | None = None,
     ) -> None:
         self.planned, self.search, self.samples, self.where, self.lenient = planned, search, samples, where, lenient
-        self.keep = keep
+        self.keep, self.scored = keep, scored
         self.claims = search.claim_windows()
-        self.apart = apart((method, search.decorrelated(method)) for method in search.methods.values())
-        windows = {key: self.claims, "scan.validation": search.validation_windows()}
-        arguments = {"events": samples.data, "windows": windows}
+        seen = [(method, search.decorrelated(method)) for method in search.methods.values()]
+        # what was trained before the windows were opened is an artefact of its own
+        self.apart = apart(seen) | frozenset(seen if search.blind is not None and search.blind.train else ())
+        if windows is None:
+            others = [] if search.blind is not None else search.validation_windows()
+            windows = {key: self.claims, "scan.validation": others}
+        arguments: dict[str, Any] = {"events": samples.data, "windows": windows}
+        if scored is not None:
+            arguments["counted"] = False
         # all other tasks wait for this one, but none is named by all the windows
         self.checked = planned.add("check", f"{where}checking windows", populated, arguments, needs=(samples.data,))
 
     def look(self, window: Window, name: str, method: Method, *, claim: bool = True) -> Looked:
         """A window seen by a method: trainings, then fit and toys, or if there is no claim a test of flatness."""
-        trained = [self.train(window, name, method, fold) for fold in range(self.search.scan.folds)]
-        parts = tuple(part for part, _ in trained)
-        arguments = {
+        parts, fits = self.trained(window, name, method)
+        arguments: dict[str, Any] = {
             "events": self.samples.data,
             "parts": parts,
             "window": window,
@@ -117,11 +133,17 @@ class Hunt:
         }
         if claim:
             arguments |= {"fit": self.search.fit.single, "seed": self.search.seed}
+            if self.samples.masses.hidden:
+                arguments["hidden"] = self.samples.masses.hidden
             measured = self._add("claim", f"{name}: fit and toys, window {window}", measure_window, arguments, parts)
         else:
             measured = self._add("validate", f"{name}: validation, window {window}", validate_window, arguments, parts)
-        fits = tuple(key for _, keys in trained for key in keys)
         return Looked(window, name, parts, measured, self.mass(window, method), fits)
+
+    def trained(self, window: Window, name: str, method: Method) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """The artefacts of the scores, fold by fold, and of the fits they come from, if these have their own."""
+        folds = [self.train(window, name, method, fold) for fold in range(self.search.scan.folds)]
+        return tuple(part for part, _ in folds), tuple(key for _, keys in folds for key in keys)
 
     def inclusive(self) -> str:
         """The fit to all events, over all windows."""
@@ -175,18 +197,24 @@ class Hunt:
         own = fits[-1] if fits else None
         arguments = {"samples": self.samples, "training": training(method), "fitted_in": own}
         needs = (*self.samples.keys, *fits[-1:])
+        scored = self.scored if others is None else others
+        if scored is not None:
+            arguments, needs = {**arguments, "scored": scored}, (*needs, scored)
         if others is not None:
-            arguments, needs, label = {**arguments, "others": others}, (*needs, others), f"{label}, signal"
+            label = f"{label}, signal"
         return self._add("train", label, train_fold, arguments, needs), fits
 
     def mass(self, window: Window, method: Method) -> str | None:
         """The test whether the features determine m; None for a score that does not look at them."""
         if method.kind == "random":
             return None
-        arguments = {
-            "events": self.samples.data,
-            "window": window,
-            "decorrelate": self.search.decorrelated(method),
-        }
+        arguments = self.determining(window, method)
         label = f"do the features determine m? window {window}"
         return self._add("check", label, determine_mass, arguments, (self.samples.data,))
+
+    def determining(self, window: Window, method: Method) -> dict[str, Any]:
+        """What the question whether features determine m is asked of: those that the method sees."""
+        arguments = {"events": self.samples.data, "window": window, "decorrelate": self.search.decorrelated(method)}
+        if isinstance(method, Subset) and method.features:
+            arguments["features"] = method.features
+        return arguments

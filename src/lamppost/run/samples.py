@@ -15,7 +15,17 @@ from lamppost.io import Data, read
 from lamppost.run.artefacts import Store
 from lamppost.run.view import MassModel, SmoothMass, blind_view
 
-__all__ = ["Samples", "Stored", "check_events", "check_windows", "load", "read_sample", "store_events", "view_of"]
+__all__ = [
+    "Samples",
+    "Stored",
+    "check_events",
+    "check_windows",
+    "load",
+    "read_sample",
+    "store_events",
+    "tied",
+    "view_of",
+]
 
 MIN_EVENTS = 200
 """Fewer events than this in the fit range are refused: neither folds nor fits mean anything then."""
@@ -93,8 +103,13 @@ def store_events(
         "x": events.x,
         **({} if label is None else {"label": label}),
     }
-    tied = [name for name, x in zip(events.names, events.x.T, strict=True) if len(np.unique(x)) < TIED * len(x)]
-    store.write_arrays(key, arrays, {"names": events.names, "groups": events.groups, "tied": tied, **counts})
+    about = {"names": events.names, "groups": events.groups, "tied": tied(events), **counts}
+    store.write_arrays(key, arrays, about)
+
+
+def tied(events: Events) -> list[str]:
+    """The features that take few values."""
+    return [name for name, x in zip(events.names, events.x.T, strict=True) if len(np.unique(x)) < TIED * len(x)]
 
 
 def _background(events: Events, label: NDArray[np.int8], fit_range: tuple[float, float]) -> Events:
@@ -122,16 +137,19 @@ def check_events(events: Events, fit_range: tuple[float, float]) -> None:
             raise DataError(msg)
 
 
-def check_windows(events: Events, windows: Sequence[Window], key: str = "scan.windows") -> None:
-    """Refuse windows that hold next to nothing; DataError names the first. `key`: what the configuration calls them."""
+def check_windows(
+    events: Events, windows: Sequence[Window], key: str = "scan.windows", *, counted: bool = True
+) -> None:
+    """Refuse windows that hold next to nothing; DataError names the first, and says what it holds if it is `counted`.
+
+    `key`: what the configuration calls them.
+    """
     for window in windows:
         region, beside = window.inside(events.m), window.beside(events.m)
         for what, rows, least in (("signal region", region, MIN_REGION), ("sidebands", beside, MIN_SIDEBANDS)):
             if rows.sum() < least or not events.w[rows].sum() > 0:
-                msg = (
-                    f"{key}: the {what} of window {window} holds {rows.sum()} events of total weight "
-                    f"{events.w[rows].sum():g}, expected at least {least} and more than 0"
-                )
+                found = f"{rows.sum()} events of total weight {events.w[rows].sum():g}" if counted else "too few events"
+                msg = f"{key}: the {what} of window {window} holds {found}, expected at least {least} of weight above 0"
                 raise DataError(msg)
 
 
@@ -141,7 +159,7 @@ def _cached(path: Path) -> Stored:
     arrays, about = store.read_arrays(path.name)
     if "of" in about:  # a draw: rows of a labelled sample, whose labels no method sees
         whole, rows = load(store, about["of"]), arrays["rows"]
-        return Stored(whole.events[rows], whole.index[rows], None, whole.about)
+        return Stored(whole.events[rows], whole.index[rows], None, {**whole.about, **about})
     if "into" in about:  # an injection: rows of a signal sample among the data, marked by a label that no method sees
         return _joined(load(store, about["into"]), load(store, about["signal"]).events[arrays["rows"]])
     groups = {name: tuple(columns) for name, columns in about["groups"].items()}

@@ -10,6 +10,7 @@ from lamppost.config import Fit
 from lamppost.core import Array
 from lamppost.stats import (
     BackgroundFit,
+    Choice,
     JointResult,
     ScanResult,
     Spectrum,
@@ -20,7 +21,7 @@ from lamppost.stats import (
     spurious_signal,
 )
 
-__all__ = ["false_signal", "fit_row", "needed_orders", "scan_spectra"]
+__all__ = ["Region", "background_row", "false_signal", "fit_row", "needed_orders", "scan_spectra"]
 
 Region = tuple[float, float]
 
@@ -100,26 +101,32 @@ def needed_orders(whole: Spectrum, fit: Fit) -> tuple[int, ...] | None:
 
 def fit_row(found: ScanResult, spurious: Array | None) -> dict[str, Any]:
     """The numbers of a scan that every row of the result holds."""
-    fit = found.background
     row: dict[str, Any] = {
         "p_local": found.p_local,
         "z_local": found.z_local,
         "best_mass": found.best_mass,
         "signal": found.signal,
         "signal_error": found.signal_error,
-        "fit": {
-            "function": fit.function,
-            "n_parameters": fit.n_parameters,
-            "chi2": fit.chi2,
-            "ndf": fit.ndf,
-            "p_value": fit.p_value,
-            "converged": bool(fit.converged),
-        },
+        "fit": background_row(found),
     }
     if spurious is not None:
         row["spurious"] = float(spurious[found.masses == found.best_mass][0])
-    if found.tried:
-        row["fit"]["tried"] = [
+    return row
+
+
+def background_row(found: ScanResult | Choice) -> dict[str, Any]:
+    """The background that was fitted, and what it was chosen from."""
+    fit = found.background
+    row: dict[str, Any] = {
+        "function": fit.function,
+        "n_parameters": fit.n_parameters,
+        "chi2": fit.chi2,
+        "ndf": fit.ndf,
+        "p_value": fit.p_value,
+        "converged": bool(fit.converged),
+    }
+    if len(found.tried) > 1:
+        row["tried"] = [
             {"function": one.function, "aic": one.aic if isfinite(one.aic) else None} for one in found.tried
         ]
     return row

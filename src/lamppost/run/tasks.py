@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lamppost.core import Array, Events, Method, View, Window, uniform_of
 from lamppost.errors import FitError
+from lamppost.methods.subset import shown
 from lamppost.run.artefacts import Store
 from lamppost.run.fits import fitted, read_score, store_score
 from lamppost.run.samples import Samples, check_windows, load, view_of
@@ -42,14 +43,16 @@ def attempt(store: Store, key: str, *, function: TaskFunction, **arguments: Any)
             store.write_arrays(key, {"score": np.empty(0)}, failed)
 
 
-def populated(store: Store, key: str, *, events: str, windows: Mapping[str, Sequence[Window]]) -> None:
-    """Check the windows, by their key in the configuration, against the events.
+def populated(
+    store: Store, key: str, *, events: str, windows: Mapping[str, Sequence[Window]], counted: bool = True
+) -> None:
+    """Check the windows, by their key in the configuration, against the events, which may not be `counted` aloud.
 
     All other tasks wait for this, but none is named by all the windows.
     """
     everything = load(store, events).events
     for name, listed in windows.items():
-        check_windows(everything, listed, name)
+        check_windows(everything, listed, name, counted=counted)
     store.write_json(key, [[w.lo, w.hi] for listed in windows.values() for w in listed])
 
 
@@ -110,14 +113,15 @@ def train_fold(
     samples: Samples,
     training: Training,
     fitted_in: str | None = None,
-    others: str | None = None,
+    scored: str | None = None,
 ) -> None:
-    """Score the events of one fold by a model that saw neither them nor the fold that calibrates it.
+    """Score the events of one fold, of the data or of what is `scored`: a part of them, or a sample not among them.
 
-    It is fitted here, unless an artefact has it. Training events are decorrelated by a map learnt on them, scored
-    events by one learnt on fold k + 1: a classifier finds the errors that its map makes inside the region, and with one
-    map for both the scored events of the region would share these errors and pass the cut too often. Stores the
-    aligned scores of the fold's events, in their order; those of `others`, a sample that is not in the data, if any.
+    By a model that saw neither these events nor the fold that calibrates it; it is fitted here, unless an artefact has
+    it. Training events are decorrelated by a map learnt on them, scored events by one learnt on fold k + 1: a
+    classifier finds the errors that its map makes inside the region, and with one map for both the scored events of the
+    region would share these errors and pass the cut too often. Stores the aligned scores of the fold's events, in their
+    order.
     """
     everything = load(store, samples.data).events
     window, of = training.window, fold_of(everything.id, training.folds)
@@ -126,9 +130,9 @@ def train_fold(
         score = training.method.fit(view, np.random.default_rng(training.stream("train")))
     else:
         score, _ = read_score(store, fitted_in)
+    asked = everything if scored is None else load(store, scored).events
     calibrate = everything[of == training.calibrating]
-    scored = everything if others is None else load(store, others).events
-    tested = scored[fold_of(scored.id, training.folds) == training.fold]
+    tested = asked[fold_of(asked.id, training.folds) == training.fold]
     transform = training.seen(store, samples, calibrate)
     tie = int(training.stream("tie").generate_state(1, np.uint64)[0])
     background = calibrate[window.beside(calibrate.m)]
@@ -165,11 +169,14 @@ def merged_scores(store: Store, parts: Sequence[str], ids: NDArray[np.uint64]) -
     return scores
 
 
-def determine_mass(store: Store, key: str, *, events: str, window: Window, decorrelate: bool) -> None:
-    """How well the features predict m in and beside a window, as they are and as the method sees them."""
+def determine_mass(
+    store: Store, key: str, *, events: str, window: Window, decorrelate: bool, features: Sequence[str] = ()
+) -> None:
+    """How well the features, or some, predict m in and beside a window, as they are and as the method sees them."""
     from lamppost.learn.regression import regress
 
     everything = load(store, events).events
+    everything = shown(everything, features or everything.names)
     near = np.flatnonzero(window.inside(everything.m) | window.beside(everything.m))
     if len(near) > MAX_REGRESSION:  # which events is up to their ids, not to their order in the file
         near = np.sort(near[np.argsort(uniform_of(everything.id[near], SUBSAMPLE), kind="stable")[:MAX_REGRESSION]])

@@ -19,12 +19,16 @@ _NODES = 2049
 
 @dataclass(frozen=True)
 class MassModel:
-    """What is fitted to the mass spectrum in bins `edges`: one of these families; `n_parameters` None: by F-test."""
+    """What is fitted to the mass spectrum in bins `edges`: one of these families; `n_parameters` None: by F-test.
+
+    Bins that overlap the intervals `hidden` are left out.
+    """
 
     edges: tuple[float, ...]
     function: tuple[Background, ...]
     n_parameters: int | Literal["aic"] | None = None
     criterion: Criterion = "aic"
+    hidden: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def of(cls, fit: Fit) -> Self:
@@ -48,7 +52,7 @@ class SmoothMass:
     @cached_property
     def _quantiles(self) -> tuple[Array, Array]:
         masked = (self.window.lo, self.window.hi)
-        spectrum = Spectrum.from_masses(self.m, np.asarray(self.model.edges), self.w)
+        spectrum = Spectrum.from_masses(self.m, np.asarray(self.model.edges), self.w, self.model.hidden)
         try:
             about, order = self.model, self.model.n_parameters
             chosen = choose(spectrum, about.function, n_parameters=order, criterion=about.criterion, masked=masked)

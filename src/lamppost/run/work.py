@@ -19,12 +19,12 @@ from lamppost.run.graph import Task, Then, nothing_more, run_graph
 from lamppost.run.progress import Progress
 from lamppost.run.worker import Report, max_rss_mb, process_pool
 
-__all__ = ["Clock", "How", "Json", "Work", "work_in"]
+__all__ = ["Clock", "How", "Json", "Work", "read_result", "work_in"]
 
 Json = dict[str, Any]
-RESULTS = ("result.json", "compare.json", "reach.json", "calibration.json", "limits.json")
+RESULTS = ("result.json", "blind.json", "compare.json", "reach.json", "calibration.json", "limits.json")
 MADE = (
-    *("scores.parquet", "details.json", "report.html", "comparison.html"),
+    *("scores.parquet", "details.json", "report.html", "blind_details.json", "blind.html", "comparison.html"),
     *("calibration.html", "certificate.json", "limits.html", "limits.csv"),
 )
 """What is made beside a result, and of it."""
@@ -123,11 +123,18 @@ def _clear(out: Path, store: Store, setup: Setup, sha256: str, name: str) -> Non
 def _is_of(result: Path, sha256: str) -> bool:
     """Whether there is no such result, or it is whole and of these data."""
     try:
-        return bool(json.loads(result.read_bytes())["data"]["sha256"] == sha256)
-    except FileNotFoundError:
-        return True
-    except (ValueError, KeyError, TypeError):
+        return not result.exists() or bool((read_result(result) or {})["data"]["sha256"] == sha256)
+    except (KeyError, TypeError):
         return False
+
+
+def read_result(path: Path) -> Json | None:
+    """What a result in a run folder holds; None if there is none, or it is not whole."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _spent(clock: Clock, costs: Costs) -> Json:

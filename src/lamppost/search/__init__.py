@@ -6,7 +6,7 @@ from lamppost.search.folds import fold_of, seed_of
 from lamppost.search.quantile_map import QuantileMap
 from lamppost.search.sculpting import Flatness, kept_fraction_flatness
 from lamppost.search.selection import Calibration
-from lamppost.search.windows import Grid, windows
+from lamppost.search.windows import Grid, joined, outside, windows
 
 __all__ = [
     "Calibration",
@@ -15,9 +15,11 @@ __all__ = [
     "Predictability",
     "QuantileMap",
     "fold_of",
+    "joined",
     "kept_fraction_flatness",
     "mass_r2",
     "needed_degrees",
+    "outside",
     "seed_of",
     "windows",
 ]

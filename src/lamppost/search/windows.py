@@ -1,6 +1,6 @@
 """Where to look: windows on a grid or from a list."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pydantic import Field, model_validator
 
@@ -8,7 +8,7 @@ from lamppost.core import Window
 from lamppost.errors import ConfigError
 from lamppost.spec import Spec
 
-__all__ = ["Grid", "windows"]
+__all__ = ["Grid", "joined", "outside", "windows"]
 
 
 class Grid(Spec):
@@ -65,3 +65,33 @@ def windows(
         msg = f"{key}: a window is listed twice"
         raise ConfigError(msg)
     return found
+
+
+def joined(listed: Sequence[Window]) -> tuple[tuple[float, float], ...]:
+    """The signal regions as intervals that neither touch nor overlap, ascending."""
+    found: list[tuple[float, float]] = []
+    for lo, hi in sorted((window.lo, window.hi) for window in listed):
+        if found and lo <= found[-1][1]:
+            found[-1] = found[-1][0], max(hi, found[-1][1])
+        else:
+            found.append((lo, hi))
+    return tuple(found)
+
+
+def outside(
+    claims: Sequence[Window], fit_range: tuple[float, float], resolution: Callable[[float], float]
+) -> list[Window]:
+    """A window in every part of the fit range that no signal region covers, ascending.
+
+    It is as wide as the narrowest signal region, or a third of what there is, and so is the reach of its sidebands,
+    which end where a signal region does. Parts too small for a window of one `resolution(m)` hold none, and the part
+    above all regions, where events run out, only if no other does.
+    """
+    edges = [fit_range[0], *(edge for region in joined(claims) for edge in region), fit_range[1]]
+    found = []
+    for number, (lo, hi) in enumerate(zip(edges[::2], edges[1::2], strict=True)):
+        width = min(min(window.hi - window.lo for window in claims), (hi - lo) / 3)
+        start = hi - 2 * width if number == 0 else lo + width  # beside the nearest signal region
+        if width > 0 and width >= resolution(start):
+            found.append(Window(start, start + width, width))
+    return found[:-1] if len(found) > 1 and found[-1].lo >= edges[-2] else found

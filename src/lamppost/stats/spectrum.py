@@ -6,6 +6,7 @@ from math import ceil, log
 from typing import Self, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lamppost.core import Array
 from lamppost.errors import FitError
@@ -48,6 +49,8 @@ class Spectrum:
     `scale` = sum w^2 / sum w, where the sums run over the bin or, if that holds fewer than 25 equivalent events, over
     as many neighbours as it takes. All weights times a constant leave Z and p unchanged.
 
+    Bins that overlap one of the intervals (lo, hi) in `hidden` are emptied, and take part in no fit, scan or toy.
+
     Raises
     ------
     FitError
@@ -57,14 +60,18 @@ class Spectrum:
     edges: Array
     counts: Array
     variances: Array = UNWEIGHTED
+    hidden: tuple[tuple[float, float], ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("edges", "counts", "variances"):
             value = getattr(self, name)
-            array = np.array(self.counts if value is None else value, dtype=np.float64)
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
+            object.__setattr__(self, name, np.array(self.counts if value is None else value, dtype=np.float64))
         self._check()
+        shown = self.open_bins()
+        for name in ("counts", "variances"):
+            getattr(self, name)[~shown] = 0.0
+        for name in ("edges", "counts", "variances"):
+            getattr(self, name).flags.writeable = False
 
     def _check(self) -> None:
         edges, counts, variances = self.edges, self.counts, self.variances
@@ -85,13 +92,26 @@ class Spectrum:
             raise FitError(msg)
 
     @classmethod
-    def from_masses(cls, m: Array, edges: Array, w: Array | None = None) -> Self:
+    def from_masses(
+        cls, m: Array, edges: Array, w: Array | None = None, hidden: tuple[tuple[float, float], ...] = ()
+    ) -> Self:
         """Fill events of masses m (k,) and weights w (k,) into bins; those outside the edges are left out."""
         counts, _ = np.histogram(m, bins=edges, weights=w)
         if w is None:
-            return cls(edges, counts)
+            return cls(edges, counts, hidden=hidden)
         variances, _ = np.histogram(m, bins=edges, weights=np.square(w))
-        return cls(edges, counts, variances)
+        return cls(edges, counts, variances, hidden)
+
+    def above(self, first: int) -> Self:
+        """The bins from number `first` on."""
+        return type(self)(self.edges[first:], self.counts[first:], self.variances[first:], self.hidden)
+
+    def open_bins(self, masked: tuple[float, float] | None = None) -> NDArray[np.bool_]:
+        """The bins (n,) that overlap neither `masked` = (lo, hi) nor what is hidden."""
+        shown = np.ones(len(self.counts), dtype=np.bool_)
+        for lo, hi in (*self.hidden, *(() if masked is None else (masked,))):
+            shown &= (self.edges[1:] <= lo) | (self.edges[:-1] >= hi)
+        return shown
 
     @property
     def lo(self) -> float:

@@ -37,6 +37,7 @@ class Plan:
 def plan(search: Search) -> Plan:
     """Every pseudo-experiment: those of a strength in the same background as the first ones without signal."""
     planned, settings = Planned(), search.calibrate
+    search = search.model_copy(update={"blind": None})  # in pseudo-data there is nothing to hide
     samples, sha256 = plan_samples(planned, search)
     null = Null(samples.data, MassModel.of(search.fit), settings.neighbours, settings.events)
     signals = dict(samples.signals)

@@ -18,8 +18,11 @@ TOLERANCE = 0.1
 
 
 def configuration_of(search: Search) -> str:
-    """The hash of all that decides how a hunt is made: not where its data are, nor its seed, nor what calibrates it."""
-    data = search.data.model_dump(mode="json", exclude={"path", "id"})
+    """The hash of all that decides how a hunt is made: not where its data are, nor its seed, nor what calibrates it.
+
+    The control region is hunted in the same way as what `select` keeps: one certificate is about both.
+    """
+    data = search.data.model_dump(mode="json", exclude={"path", "id", "invert"})
     parts = [search.scan, dict(search.methods.items()), search.fit]
     return digest("configuration", data, parts, search.samples.simulation is not None)[:32]
 
@@ -32,6 +35,7 @@ def certificate(search: Search, result: Mapping[str, Any]) -> Json:
         "lamppost": __version__,
         "configuration": configuration_of(search),
         "data_sha256": result["data"]["sha256"],
+        "control_region": search.data.invert,
         "events": result["events"],
         "efficiency": list(search.scan.efficiency),
         "experiments": null["n"],
@@ -42,8 +46,8 @@ def certificate(search: Search, result: Mapping[str, Any]) -> Json:
     }
 
 
-def certified(path: Path, search: Search, events: float) -> Json:
-    """The certificate in a file, if it is about this hunt of so many events.
+def certified(path: Path, search: Search, events: float | None) -> Json:
+    """The certificate in a file, if it is about this hunt, of so many events.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def certified(path: Path, search: Search, events: float) -> Json:
     if configuration != configuration_of(search):
         msg = f"{path}: certifies configuration {configuration}, this one is {configuration_of(search)}"
         raise ConfigError(msg)
-    if not abs(events / calibrated - 1.0) <= TOLERANCE:
+    if events is not None and not abs(events / calibrated - 1.0) <= TOLERANCE:
         msg = f"{path}: certifies {calibrated:.0f} events within {TOLERANCE:.0%}, found {events:.0f}"
         raise ConfigError(msg)
     if not valid or not p_global:

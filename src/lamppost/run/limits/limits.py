@@ -8,6 +8,7 @@ from typing import Any, Unpack
 from lamppost.config import Search
 from lamppost.errors import ConfigError
 from lamppost.run.artefacts import Store, write_file
+from lamppost.run.blind.opening import require_open
 from lamppost.run.calibrate.experiment import Null, remove_work
 from lamppost.run.graph import Task
 from lamppost.run.limits.bands import Point, Toys, draw_limits
@@ -35,6 +36,7 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
         known = ", ".join(search.samples.signals) or "none, and samples.signals has none either"
         msg = f"limits.signals: expected the mass of at least one signal, [limits.signals.NAME]; samples: {known}"
         raise ConfigError(msg)
+    require_open(search, out)
     planned = Planned()
     samples, sha256 = plan_samples(planned, search)
     procedure = Procedure(planned, search, samples)

@@ -45,10 +45,8 @@ def fit_background(
 
 
 def unmasked(spectrum: Spectrum, masked: tuple[float, float] | None) -> NDArray[np.bool_]:
-    """The bins (n,) that do not overlap a masked interval."""
-    if masked is None:
-        return np.ones(len(spectrum.counts), dtype=np.bool_)
-    return (spectrum.edges[1:] <= masked[0]) | (spectrum.edges[:-1] >= masked[1])
+    """The bins (n,) that overlap neither a masked interval nor what the spectrum hides."""
+    return spectrum.open_bins(masked)
 
 
 def orders(family: Background, n_parameters: Order, bins: int, at_least: int | None = None) -> tuple[int, int]:

@@ -47,7 +47,7 @@ def deviances(search: "Search", counts: Array) -> tuple[Array, Array]:
 
     model, size = search.model, search.background.n_parameters
     table = kernel.fit_toys(
-        counts, model.basis, model.weight, search.starts, size, size, search.part.critical, False
+        search.seen(counts), model.basis, model.weight, search.starts, size, size, search.part.critical, False
     )  # fmt: skip
     q0 = search.repeat(counts).q0
     failed = (table[:, 1] > 0) | np.isinf(q0).any(axis=1)

@@ -183,7 +183,7 @@ def procedure(
         raise ConfigError(msg)
     ranges, failed = [], []
     for first in plan.firsts(spectrum):
-        part = Spectrum(spectrum.edges[first:], spectrum.counts[first:], spectrum.variances[first:])
+        part = spectrum.above(first)
         kept = masses >= part.lo + MARGIN * shape.sigma(part.lo) if first else np.ones(len(masses), dtype=np.bool_)
         if len(masses) and not kept.any():
             msg = f"lower_edges: no mass hypothesis lies two sigma above {part.lo:g}"

@@ -42,16 +42,18 @@ class Repeats(NamedTuple):
 class Search:
     """A scan of the data and what is needed to repeat it.
 
-    model, part: all bins, and those `bins` on which the order is chosen
-    masses (k,), fractions (k, n): the hypotheses and their shapes, in equivalent events
-    background: the fit to `part`; expected (n,): of the fit to all bins, in equivalent events, what toys are drawn from
+    model, part: the bins `shown`, all unless some are hidden, and those `bins` on which the order is chosen
+    masses (k,), fractions (k, shown): the hypotheses and their shapes, in equivalent events
+    background: the fit to `part`; expected (n,): of the fit to all that is shown, in equivalent events, what toys are
+        drawn from
     orders: lowest and highest tried, by AIC if `aic`; starts (highest + 1, parameters): where toy fits of each start
-    spurious (k,): standard deviations of the spurious yields; noise (k, n): see `yield_noise`
+    spurious (k,): standard deviations of the spurious yields; noise (k, shown): see `yield_noise`
     found (k, 4): q0, yield, its error and status in the data
     """
 
     model: Model
     part: Model
+    shown: NDArray[np.bool_]
     bins: NDArray[np.intp]
     masses: Array
     fractions: Array
@@ -69,6 +71,10 @@ class Search:
         """Largest q0 of the data."""
         return float(self.found[:, 0].max())
 
+    def seen(self, counts: Array) -> Array:
+        """The columns (toys, shown) of the bins that the model holds, of spectra (toys, bins)."""
+        return counts if self.shown.all() else np.ascontiguousarray(counts[:, self.shown])
+
     def fit(self, counts: Array) -> Array:
         """The background of spectra (toys, bins), its order chosen anew: columns as of `kernel.fit_toys`."""
         from lamppost.stats.fits import kernel
@@ -83,7 +89,7 @@ class Search:
         """Auxiliary measurements of the spurious yields (toys, k) for standard normal numbers (toys, bins)."""
         if not self.spurious.any():
             return np.zeros((len(normal), len(self.masses)))
-        return np.asarray((normal @ self.noise.T) * self.spurious)
+        return np.asarray((self.seen(normal) @ self.noise.T) * self.spurious)
 
     def chosen(self, counts: Array) -> Array:
         """As `fit`; without a choice of the order nothing is fitted, and only the first column means anything."""
@@ -101,7 +107,7 @@ class Search:
         measured = np.zeros((len(counts), len(self.masses))) if measured is None else measured
         model, sizes = self.model, fitted[:, 0].astype(np.intp)
         q0, failed = kernel.scan_toys(
-            counts, model.basis, model.weight, self.starts, sizes, self.fractions, self.spurious, measured
+            self.seen(counts), model.basis, model.weight, self.starts, sizes, self.fractions, self.spurious, measured
         )
         q0[(failed > 0) | (fitted[:, 1] > 0)] = np.inf
         return Repeats(q0, fitted[:, 6] > 0)
@@ -112,7 +118,9 @@ class Search:
 
         fitted, model = self.chosen(counts), self.model
         sizes = fitted[:, 0].astype(np.intp)
-        expected, failed = kernel.expect_toys(counts, model.basis, model.weight, self.starts, sizes)
+        expected = np.zeros_like(counts)
+        shown, failed = kernel.expect_toys(self.seen(counts), model.basis, model.weight, self.starts, sizes)
+        expected[:, self.shown] = shown
         return expected, (failed > 0) | (fitted[:, 1] > 0)
 
     def q0(self, counts: Array) -> Array:
@@ -178,23 +186,25 @@ def prepare(
     FitError
         If there is nothing to fit, or a background fit does not converge.
     """
-    model = build(spectrum, family)
+    model, shown = build(spectrum, family), spectrum.open_bins()
     background = converged(fit_model(model, n_parameters, bins, at_least))
     size = background.n_parameters
-    null = converged(fit_model(model, size, np.ones_like(bins)))
+    null = converged(fit_model(model, size, shown))
     model = build(spectrum, family, nodes_needed(model, null.parameters))
     fractions = np.reshape([shape.fractions(spectrum.edges, float(mass)) for mass in masses], (len(masses), len(bins)))
-    fractions = np.ascontiguousarray(fractions / spectrum.scale)
+    fractions = np.ascontiguousarray((fractions / spectrum.scale)[:, shown])
     widths = np.zeros(len(masses)) if spurious is None else np.asarray(spurious, dtype=np.float64)
     lowest, highest = orders(family, n_parameters, int(bins.sum()), at_least)
     starts = np.zeros((highest + 1, model.basis.shape[1]))
     for order in range(lowest, highest + 1):
-        fit = null if order == size else fit_model(model, order, np.ones_like(bins))
-        starts[order, :order] = model.whitened(fit.parameters) if fit.converged else model.start(order)
-    expected = null.expected / spectrum.scale
+        fit = null if order == size else fit_model(model, order, shown)
+        starts[order, :order] = model.whitened(fit.parameters) if fit.converged else model.keep(shown).start(order)
+    expected = np.where(shown, null.expected / spectrum.scale, 0.0)
+    seen = model if shown.all() else model.keep(shown)
     return Search(
-        model=model,
+        model=seen,
         part=model.keep(bins),
+        shown=shown,
         bins=np.flatnonzero(bins),
         masses=masses,
         fractions=fractions,
@@ -204,8 +214,8 @@ def prepare(
         aic=n_parameters == "aic",
         starts=starts,
         spurious=widths,
-        noise=yield_noise(model, starts[size, :size], expected, fractions) if widths.any() else np.empty((0, 0)),
-        found=scan_data(model, starts[size], size, fractions, widths),
+        noise=yield_noise(seen, starts[size, :size], expected[shown], fractions) if widths.any() else np.empty((0, 0)),
+        found=scan_data(seen, starts[size], size, fractions, widths),
     )
 
 

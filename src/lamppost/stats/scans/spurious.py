@@ -124,9 +124,10 @@ def largest_excess(spectrum: Spectrum, nominal: BackgroundFit, shape: Signal) ->
 
 def signals(spectrum: Spectrum, nominal: BackgroundFit, shape: Signal, masses: Array, counts: Array) -> Array:
     """q0, yield, its error and status (k, 4) at every mass (k,), beside the nominal family, in counts (n,)."""
-    model = build(spectrum, nominal.family)
-    other = replace(model, n=counts / spectrum.scale)
+    shown, model = spectrum.open_bins(), build(spectrum, nominal.family)
+    other = replace(model, n=counts / spectrum.scale).keep(shown)
     fractions = np.array([shape.fractions(spectrum.edges, float(mass)) for mass in masses]) / spectrum.scale
+    fractions = np.ascontiguousarray(fractions[:, shown])
     size = nominal.n_parameters
     start = np.append(model.whitened(nominal.parameters), np.zeros(model.basis.shape[1] - size))
     return scan_data(other, start, size, fractions, np.zeros(len(fractions)))
