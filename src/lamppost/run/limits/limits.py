@@ -39,7 +39,7 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
     require_open(search, out)
     planned = Planned()
     samples, sha256 = plan_samples(planned, search)
-    procedure = Procedure(planned, search, samples)
+    procedure = Procedure(planned, search.model_copy(update={"blind": None}), samples)
     procedure.test_masses()
     experiments = _experiments(procedure)
 
