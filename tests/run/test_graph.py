@@ -32,7 +32,7 @@ class Pool(Executor):
         if self.broken:
             raise BrokenProcessPool("broken")
         self.shared.submitted += 1
-        if self.shared.fatal(self.shared.submitted, args[2]):
+        if self.shared.fatal(self.shared.submitted, args[1].key):
             self.broken = True
             lost: Future[Any] = Future()
             lost.set_exception(BrokenProcessPool("a worker died"))
@@ -179,12 +179,17 @@ def test_tasks_lost_with_their_worker_are_done_again(tmp_path: Path, fatal: int)
     assert all(pool.stopped for pool in pools.made)
 
 
-def test_a_task_that_kills_its_worker_three_times_ends_the_run(tmp_path: Path) -> None:
+def test_a_task_that_kills_its_worker_three_times_ends_its_branch(tmp_path: Path) -> None:
+    """Tasks that run beside it each time are not to blame."""
     pools = Pools(lambda number, key: key == "left.json")
-    with pytest.raises(TaskCrash, match=r"adding left\.json: its worker process died 3 times"):
-        run(diamond(), tmp_path, pools, in_flight=1)
-    assert len(pools.made) == 3
-    assert Store(tmp_path).intact("start.json")
+    beside = [task(f"{i}.json", "start.json", pause=0.01) for i in range(9)]
+    with pytest.raises(
+        TaskCrash, match=r"(?s)adding left\.json: its worker process died 3 times.*1 of 13 tasks failed, 1 "
+    ):
+        run([*diamond(), *beside], tmp_path, pools, in_flight=3)
+    assert len(pools.made) == 4
+    assert all(Store(tmp_path).intact(key) for key in ("start.json", "right.json", *(one.key for one in beside)))
+    assert not Store(tmp_path).path("end.json").exists()
 
 
 def test_a_task_that_needs_what_no_task_makes(tmp_path: Path) -> None:

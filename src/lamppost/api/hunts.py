@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.api.folders import Source, cores, setup_of, show, where
 from lamppost.config import Search, load, parse
 from lamppost.core import View
 from lamppost.errors import ConfigError
@@ -23,6 +23,7 @@ def hunt(
     out: "str | os.PathLike[str]",
     *,
     workers: int | None = None,
+    dask: "str | os.PathLike[str] | None" = None,
     quiet: bool = False,
     pdf: bool = False,
 ) -> dict[str, Any]:
@@ -39,6 +40,9 @@ def hunt(
     workers, quiet, pdf
         Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
         report as PDF as well.
+    dask
+        Where tasks run instead: the address of a Dask scheduler (`tcp://HOST:PORT`), `local`, or a TOML file that says
+        how a batch system starts workers.
 
     Returns
     -------
@@ -51,7 +55,7 @@ def hunt(
     """
     search = setup_of(config, Search, load, parse)
     folder = Path(out)
-    result = run_hunt(search, folder, workers=cores(workers), quiet=quiet)
+    result = run_hunt(search, folder, workers=cores(workers), dask=where(dask), quiet=quiet)
     show(folder, pdf=pdf)
     return result
 

@@ -35,7 +35,14 @@ def _hunt_options(hunt: argparse.ArgumentParser) -> None:
 def _hunt(options: argparse.Namespace) -> None:
     from lamppost.api import hunt
 
-    result = hunt(options.config, options.out, workers=options.workers, quiet=options.quiet, pdf=options.pdf)
+    result = hunt(
+        options.config,
+        options.out,
+        workers=options.workers,
+        dask=options.dask,
+        quiet=options.quiet,
+        pdf=options.pdf,
+    )
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     page = options.out / "report.html"

@@ -21,6 +21,7 @@ from lamppost.run.artefacts import Store
 __all__ = [
     "InlineExecutor",
     "Report",
+    "Task",
     "TaskFunction",
     "available_cores",
     "ctrl_c_held",
@@ -36,6 +37,18 @@ _XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
 @dataclass(frozen=True)
+class Task:
+    """What to do, in which stage of the run, after which other tasks. `key` names the artefact it makes."""
+
+    key: str
+    stage: str
+    label: str
+    function: TaskFunction
+    arguments: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Report:
     """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done."""
 
@@ -47,17 +60,18 @@ class Report:
     crash: str | None = None
 
 
-def execute(folder: Path, function: TaskFunction, key: str, arguments: Mapping[str, Any]) -> Report:
+def execute(folder: Path, task: Task) -> Report:
     """Run one task: `function(store, key, **arguments)` stores the artefact `key`."""
-    start = time.process_time()
+    start, store = time.process_time(), Store(folder)
     error, crash = None, None
     try:
-        function(Store(folder), key, **arguments)
+        if not store.intact(task.key):  # made meanwhile: by a worker that was given up, by another run
+            task.function(store, task.key, **task.arguments)
     except LamppostError as caught:
         error = caught
     except Exception:  # a task answers with an error value: one failure must not take the pool with it
         crash = traceback.format_exc()
-    return Report(key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
+    return Report(task.key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
 
 
 def max_rss_mb() -> float:
