@@ -3,21 +3,26 @@
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, InvalidStateError
+from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from lamppost.config.cluster import load_cluster
 from lamppost.errors import ConfigError, LamppostError, optional
 from lamppost.run.artefacts import provenance, write_file
-from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost
-from lamppost.run.worker import Report, ctrl_c_held, process_pool
+from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost, stop
+from lamppost.run.worker import Report, Task, ctrl_c_held, process_pool
+
+if TYPE_CHECKING:
+    from lamppost.run.courier import Ended, Lacks
 
 __all__ = ["DaskExecutor", "executors"]
 
+_READING = ("read", "features")
+"""Stages that read files of the user."""
 _SILENT_S = 10.0
 """After so many seconds without a worker a line says so."""
 
@@ -41,18 +46,23 @@ def executors(dask: str | None, workers: int, folder: Path, *, quiet: bool = Fal
     from lamppost.run import connections
 
     start: connections.Start
+    apart = False
     if dask == "local":
         start = partial(connections.local, workers)
     elif dask.endswith(".toml"):
         optional("dask_jobqueue", "dask")
-        start = partial(connections.batch, load_cluster(Path(dask)), folder.absolute().parent / "jobs")
+        table = load_cluster(Path(dask))
+        start, apart = partial(connections.batch, table, folder.absolute().parent / "jobs"), not table.shared
     else:
         start = connections.Address(dask)
-    return lambda: DaskExecutor(dask, start, folder.absolute(), quiet=quiet)
+    return lambda: DaskExecutor(dask, start, folder, apart=apart, quiet=quiet)
 
 
 class DaskExecutor(Elastic):
     """Runs tasks on the workers of a Dask cluster, which it starts or finds, and checks before it gives them any.
+
+    `apart`: workers do not see `folder`. They are sent, once each, what a task needs, and send back what it makes;
+    what reads files of the user runs here.
 
     Raises
     ------
@@ -60,19 +70,21 @@ class DaskExecutor(Elastic):
         If there is no scheduler, or a worker has other versions or does not see the artefacts.
     """
 
-    def __init__(self, where: str, start: Callable[[], Any], folder: Path, *, quiet: bool = False) -> None:
+    def __init__(
+        self, where: str, start: Callable[[], Any], folder: Path, *, apart: bool = False, quiet: bool = False
+    ) -> None:
         from lamppost.run.courier import Terms, Watch, accept
 
-        self._where, self._quiet, self._begun = where, quiet, time.monotonic()
+        self.apart, self._where, self._folder, self._quiet = apart, where, folder.absolute(), quiet
         self._futures: set[Future[Report]] = set()
-        self._asked, self._threads, self._told = 0.0, 0, False
-        self._token = folder / f".shared.{uuid4().hex}"
+        self._begun, self._asked, self._threads, self._told = time.monotonic(), 0.0, 0, False
+        self._terms = Terms(provenance(), self._folder / f".shared.{uuid4().hex}", apart)
+        self._reader, self._sender = process_pool(1) if apart else None, ThreadPoolExecutor(1)
         with ctrl_c_held():  # threads that start processes, now or later, and these
             self._connected = start()
         self._client = self._connected.client
         try:
-            self._terms = Terms(provenance(), self._token)
-            write_file(self._token, b"")
+            write_file(self._terms.token, b"")
             self._client.register_plugin(Watch())
             self._client.run(accept, self._terms)
             self._pool = self._client.get_executor(pure=False, retries=0)
@@ -84,22 +96,77 @@ class DaskExecutor(Elastic):
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Have a worker call `fn(folder, task)`, which is `execute`."""
+        _, task = args
+        if self._reader is not None and task.stage in _READING:
+            return self._reader.submit(fn, *args)
+        outer: Future[Report] = Future()
+        self._futures.add(outer)
+        self._hand(outer, fn, task)
+        return outer
+
+    def _hand(self, outer: "Future[Report]", fn: Callable[..., Any], task: Task, **more: Any) -> None:
         import cloudpickle
 
         from lamppost.run.courier import carry
 
-        folder, task = args
         name = f"{task.stage}-{uuid4().hex}"  # Dask learns from the first part how long such tasks take
-        payload = cloudpickle.dumps((fn, folder.absolute(), task))
-        outer: Future[Report] = Future()
-        self._futures.add(outer)
         try:
-            inner = self._pool.submit(carry, name, payload, self._terms, key=name)
+            payload = cloudpickle.dumps((fn, task))
+            inner = self._pool.submit(carry, name, payload, task.needs, self._terms, key=name, **more)
         except Exception as error:  # the client is closed, or on its way there
             self._pass_on(outer, SchedulerLost(f"{self._where}: {error}"))
         else:
-            inner.add_done_callback(partial(self._ended, outer))
-        return outer
+            inner.add_done_callback(partial(self._ended, outer, fn, task))
+
+    def _ended(
+        self, outer: "Future[Report]", fn: Callable[..., Any], task: Task, inner: "Future[Ended | Lacks]"
+    ) -> None:
+        """Called in the thread of the client, of a task that ended one way or another."""
+        from distributed import CancelledError, KilledWorker
+        from distributed.comm.core import CommClosedError
+
+        from lamppost.run.courier import Lacks
+
+        error = CancelledError() if inner.cancelled() else inner.exception()
+        if error is None:
+            found = inner.result()
+            if isinstance(found, Lacks):
+                self._sender.submit(self._send, outer, fn, task, found)
+            else:
+                self._pass_on(outer, self._kept(task, found))
+        elif isinstance(error, KilledWorker):
+            self._pass_on(outer, WorkerLost(error.allowed_failures + 1))
+        elif isinstance(error, LamppostError | WorkerLost):
+            self._pass_on(outer, error)
+        elif self._client.status != "running" or isinstance(error, CancelledError | CommClosedError):
+            self._pass_on(outer, SchedulerLost(f"{self._where}: the Dask scheduler is gone"))
+        elif isinstance(error, OSError):  # it could not start a process
+            self._pass_on(outer, WorkerLost())
+        else:
+            self._pass_on(outer, self._unfit(error))
+
+    def _kept(self, task: Task, ended: "Ended") -> "Report | LamppostError":
+        """Keep the artefact that came back."""
+        try:
+            if ended.artefact is not None:
+                write_file(self._folder / task.key, ended.artefact)
+        except LamppostError as error:
+            return error
+        return ended.report
+
+    def _send(self, outer: "Future[Report]", fn: Callable[..., Any], task: Task, lacks: "Lacks") -> None:
+        """Send a worker what it does not have, and the task once more."""
+        from lamppost.run.courier import receive
+
+        try:
+            files = {key: (self._folder / key).read_bytes() for key in lacks.keys}
+            self._client.run(receive, files, self._terms, workers=[lacks.address])
+        except LamppostError as error:
+            self._pass_on(outer, error)
+        except Exception:  # it is gone meanwhile
+            self._hand(outer, fn, task)
+        else:
+            self._hand(outer, fn, task, workers=[lacks.address], allow_other_workers=True)
 
     def room(self) -> int:
         """As many tasks as there are threads, and more where that makes a cluster grow."""
@@ -116,40 +183,33 @@ class DaskExecutor(Elastic):
 
     def stop(self) -> None:
         """Give up what is running, and close what was opened; processes and jobs that were started end."""
+        if self.apart and self._client.status == "running":
+            from lamppost.run.courier import leave
+
+            with suppress(Exception):  # workers that go meanwhile take theirs with them
+                self._client.run(leave, self._terms, on_error="ignore")
         self._connected.close()
+        self._sender.shutdown(wait=False, cancel_futures=True)
+        if self._reader is not None:
+            stop(self._reader)
         with suppress(OSError):
-            self._token.unlink(missing_ok=True)
+            self._terms.token.unlink(missing_ok=True)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """The same: whoever calls it waits for nothing any more."""
         self.stop()
 
-    def _ended(self, outer: "Future[Report]", inner: "Future[Report]") -> None:
-        from distributed import CancelledError, KilledWorker
-        from distributed.comm.core import CommClosedError
-
-        error = SchedulerLost("cancelled") if inner.cancelled() else inner.exception()
-        if error is None:
-            self._pass_on(outer, inner.result())
-        elif isinstance(error, KilledWorker):
-            self._pass_on(outer, WorkerLost(error.allowed_failures + 1))
-        elif isinstance(error, SchedulerLost | CancelledError | CommClosedError):
-            self._pass_on(outer, SchedulerLost(f"{self._where}: the Dask scheduler is gone"))
-        elif isinstance(error, LamppostError | WorkerLost):
-            self._pass_on(outer, error)
-        else:
-            self._pass_on(outer, self._unfit(error))
-
     def _pass_on(self, outer: "Future[Report]", outcome: "Report | BaseException") -> None:
         self._futures.discard(outer)
         with suppress(InvalidStateError):  # it was given up before
-            outer.set_exception(outcome) if isinstance(outcome, BaseException) else outer.set_result(outcome)
+            if isinstance(outcome, BaseException):
+                outer.set_exception(outcome)
+            else:
+                outer.set_result(outcome)
 
     def _unfit(self, error: BaseException) -> LamppostError:
-        why = str(error).strip().splitlines()
-        return LamppostError(
-            f"{self._where}: the Dask workers cannot be used: {type(error).__name__}: {(why or [''])[0]}"
-        )
+        why = next(iter(str(error).strip().splitlines()), "")
+        return LamppostError(f"{self._where}: the Dask workers cannot be used: {type(error).__name__}: {why}")
 
     def _tell(self, line: str) -> None:
         self._told = True

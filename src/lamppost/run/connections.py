@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -30,19 +29,27 @@ _OURS = {
 """Settings of the clusters that are started here; their workers only hand tasks on."""
 
 
-@dataclass(frozen=True)
 class Connected:
-    """A client, the cluster that was started for it, if any, and whether that grows with the work."""
+    """A client, the cluster that was started for it, if any, and whether that grows with the work.
 
-    client: Client
-    cluster: Any = None
-    grows: bool = False
+    Dask's own messages are held back: what happens to a worker or a scheduler is told as what happens to a task.
+    """
+
+    def __init__(self, client: Client, cluster: Any = None, *, grows: bool = False) -> None:
+        self.client, self.grows = client, grows
+        self._cluster = cluster
+        names = [name for name in logging.root.manager.loggerDict if name.partition(".")[0] == "distributed"]
+        self._levels = {name: logging.getLogger(name).level for name in names}
+        for name in names:
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
     def close(self) -> None:
         """Close both, within seconds, whatever state they are in."""
-        for one in (self.client, self.cluster):
-            with suppress(Exception):
+        for one in (self.client, self._cluster):
+            with suppress(Exception):  # None has nothing to close, and what is half gone may complain
                 one.close(timeout=_CLOSING_S)
+        for name, level in self._levels.items():
+            logging.getLogger(name).setLevel(level)
 
 
 Start = Callable[[], Connected]
@@ -80,7 +87,7 @@ def batch(table: Cluster, logs: Path) -> Connected:
 
 def _joined(cluster: Any, *, grows: bool = False) -> Connected:
     try:
-        return Connected(_client(cluster), cluster, grows)
+        return Connected(_client(cluster), cluster, grows=grows)
     except BaseException:
         cluster.close(timeout=_CLOSING_S)
         raise

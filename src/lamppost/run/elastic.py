@@ -23,6 +23,9 @@ class SchedulerLost(BrokenExecutor):
 class Elastic(Executor):
     """An executor on a cluster. Futures raise `WorkerLost`, `SchedulerLost`, or what ends the run."""
 
+    apart: bool
+    """Whether workers see no artefacts: tasks name all that is to be sent, what their needs were made of included."""
+
     @abstractmethod
     def room(self) -> int:
         """How many tasks it takes at a time, at least one; asked again and again, for it changes."""

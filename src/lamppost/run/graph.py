@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
+from dataclasses import replace
 from queue import Empty, SimpleQueue
 from typing import NoReturn
 
@@ -79,6 +80,7 @@ class _Run:
         self.executor: Executor | None = None
         self.pending, self.running = Pending(), dict[Future[Report], Task]()
         self.ended: SimpleQueue[Future[Report]] = SimpleQueue()
+        self.needs = dict[str, tuple[str, ...]]()
         self.lost, self.suspects, self.renewed = Counter[str](), list[Task](), 0
         self.failures, self.dropped = dict[int, Exception](), 0
         self.made, self.spoilt, self.beyond = Counter[str](), Counter[str](), False
@@ -109,6 +111,7 @@ class _Run:
         while tasks:
             missing = []
             for task in tasks:
+                self.needs[task.key] = task.needs
                 if task.key not in self.pending.done:
                     if self.store.intact(task.key):
                         self._done(task, None)
@@ -142,7 +145,9 @@ class _Run:
     def _submit(self, executor: Executor, task: Task) -> None:
         try:
             with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
-                future = executor.submit(execute, self.store.folder, task)
+                apart = isinstance(executor, Elastic) and executor.apart
+                sent = replace(task, needs=self._origins(task)) if apart else task
+                future = executor.submit(execute, self.store.folder, sent)
         except (BrokenProcessPool, OSError, ValueError) as error:
             # a pool that breaks while it starts another worker closes the pipes which that one was to inherit
             if not (isinstance(error, BrokenProcessPool) or getattr(executor, "_broken", False)):
@@ -151,6 +156,15 @@ class _Run:
             future.set_exception(BrokenProcessPool(str(error)))
         self.running[future] = task
         future.add_done_callback(self.ended.put)
+
+    def _origins(self, task: Task) -> tuple[str, ...]:
+        """All artefacts that a task may read: those it needs, those that these were made of, and so on."""
+        found, left = dict[str, None](), list(task.needs)
+        while left:
+            if (key := left.pop()) not in found:
+                found[key] = None
+                left += self.needs.get(key, ())
+        return tuple(found)
 
     def _wait(self) -> None:
         """Until a task ends; on a cluster also now and then to see whether there is more room."""
