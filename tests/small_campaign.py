@@ -1,18 +1,20 @@
 """A campaign of 200 tasks of milliseconds, with artefacts of every sort, each of which leaves a trace when it begins.
 
-`python small_campaign.py OUT [WHERE]` runs it, on the Dask cluster WHERE or in a pool.
+`python small_campaign.py OUT WHERE` runs it on the Dask cluster WHERE.
 """
 
 import os
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
 
-from lamppost.errors import LamppostError
-from lamppost.run.artefacts import Store
+from lamppost.errors import DataError, LamppostError
+from lamppost.run.artefacts import Store, remove_parts
 from lamppost.run.cluster import executors
 from lamppost.run.graph import Task, run_graph
 from lamppost.run.worker import Report
@@ -51,6 +53,16 @@ def tabulate(store: Store, key: str, *, claims: tuple[str, ...]) -> None:
     store.write_table(key, pa.table({"sum": [store.read_json(one)["sum"] for one in claims]}))
 
 
+def bad_column(store: Store, key: str) -> None:
+    raise DataError("no column 'x'")
+
+
+def deadly(store: Store, key: str) -> None:
+    """As if the system had killed its process for want of memory."""
+    begin(store, key)
+    os._exit(1)
+
+
 def campaign() -> list[Task]:
     """One drawing; trainings; claims of some trainings each; tables of some claims each."""
     events = "draw.parquet"
@@ -79,21 +91,22 @@ def content(out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (out / "artefacts").iterdir()}
 
 
-def run(out: Path, dask: str | None = None) -> None:
-    """The campaign with two workers; a line on stdout for each task that is done."""
+def run(out: Path, make_executor: Callable[[], Executor]) -> None:
+    """The campaign; a line on stdout for each task that is done."""
     store = Store(out / "artefacts")
     store.folder.mkdir(exist_ok=True, parents=True)
+    remove_parts(store.folder)
 
     def finished(task: Task, report: Report | None) -> None:
         sys.stdout.write(f"{'found' if report is None else 'done'} {task.key}\n")
         sys.stdout.flush()
 
-    run_graph(campaign(), store, executors(dask, 2, store.folder), in_flight=3, finished=finished)
+    run_graph(campaign(), store, make_executor, in_flight=3, finished=finished)
 
 
 if __name__ == "__main__":
     try:
-        run(Path(sys.argv[1]), *sys.argv[2:])
+        run(Path(sys.argv[1]), executors(sys.argv[2], 2, Path(sys.argv[1]) / "artefacts", quiet=True))
     except LamppostError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

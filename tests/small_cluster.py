@@ -26,7 +26,7 @@ class SmallCluster:
     """A scheduler at a fixed port and one worker of two threads, each of which can be killed and started again."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self.address = folder, f"tcp://127.0.0.1:{free_port()}"
+        self.folder, self.address = folder, f"tcp://127.0.0.1:{free_port()}"
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.worker: subprocess.Popen[bytes] | None = None
 
@@ -35,7 +35,7 @@ class SmallCluster:
 
     def start_worker(self, **environment: str) -> None:
         arguments = (self.address, "--nthreads", "2", "--no-nanny", "--memory-limit", "0")
-        self.worker = self._start("worker", *arguments, "--local-directory", str(self._folder), **environment)
+        self.worker = self._start("worker", *arguments, "--local-directory", str(self.folder), **environment)
 
     def stop(self) -> None:
         for one in (self.worker, self.scheduler):
@@ -46,25 +46,25 @@ class SmallCluster:
                 psutil.wait_procs(family, timeout=10)
 
     def log(self) -> str:
-        return "".join(path.read_text() for path in sorted(self._folder.glob("*.log")))
+        return "".join(path.read_text() for path in sorted(self.folder.glob("*.log")))
 
     def _start(self, what: str, *arguments: str, **environment: str) -> "subprocess.Popen[bytes]":
-        number = len(list(self._folder.glob("*.log")))
+        number = len(list(self.folder.glob("*.log")))
         command = [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments, "--no-dashboard"]
         path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-        with (self._folder / f"{number:02d}-{what}.log").open("wb") as log:
+        with (self.folder / f"{number:02d}-{what}.log").open("wb") as log:
             whole = {**os.environ, "PYTHONPATH": path, **environment}
             return subprocess.Popen(command, stdout=log, stderr=log, env=whole, start_new_session=True)
 
 
 @contextmanager
-def small_cluster(folder: Path) -> Iterator[SmallCluster]:
-    """Both are there; and gone at the end."""
+def small_cluster(folder: Path, **environment: str) -> Iterator[SmallCluster]:
+    """Both are there, the worker with this in its environment; and gone at the end."""
     folder.mkdir(exist_ok=True, parents=True)
     cluster = SmallCluster(folder)
     try:
         cluster.start_scheduler()
-        cluster.start_worker()
+        cluster.start_worker(**environment)
         until(lambda: "Starting established connection" in cluster.log())
         yield cluster
     finally:

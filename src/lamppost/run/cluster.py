@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from multiprocessing import resource_tracker
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -23,7 +24,7 @@ __all__ = ["DaskExecutor", "executors"]
 
 _READING = ("read", "features")
 """Stages that read files of the user."""
-_SILENT_S = 10.0
+_SILENT_S = 30.0
 """After so many seconds without a worker a line says so."""
 
 
@@ -77,9 +78,11 @@ class DaskExecutor(Elastic):
 
         self.apart, self._where, self._folder, self._quiet = apart, where, folder.absolute(), quiet
         self._futures: set[Future[Report]] = set()
+        self._sent: dict[str, set[str]] = {}
         self._begun, self._asked, self._threads, self._told = time.monotonic(), 0.0, 0, False
-        self._terms = Terms(provenance(), self._folder / f".shared.{uuid4().hex}", apart)
+        self._terms = Terms(provenance(), self._folder / f".{uuid4().hex}.part", apart)
         self._reader, self._sender = process_pool(1) if apart else None, ThreadPoolExecutor(1)
+        resource_tracker.ensure_running()  # whichever thread starts it lets Ctrl-C through again
         with ctrl_c_held():  # threads that start processes, now or later, and these
             self._connected = start()
         self._client = self._connected.client
@@ -159,8 +162,13 @@ class DaskExecutor(Elastic):
         from lamppost.run.courier import receive
 
         try:
-            files = {key: (self._folder / key).read_bytes() for key in lacks.keys}
-            self._client.run(receive, files, self._terms, workers=[lacks.address])
+            sent = self._sent.setdefault(lacks.address, set())
+            if new := set(lacks.keys) - sent:
+                files = {key: (self._folder / key).read_bytes() for key in sorted(new)}
+                self._client.run(receive, files, self._terms, workers=[lacks.address])
+                sent |= new
+            else:  # sent for another task meanwhile; if it is still lacking, the worker has been started again
+                sent -= set(lacks.keys)
         except LamppostError as error:
             self._pass_on(outer, error)
         except Exception:  # it is gone meanwhile
@@ -170,16 +178,27 @@ class DaskExecutor(Elastic):
 
     def room(self) -> int:
         """As many tasks as there are threads, and more where that makes a cluster grow."""
+        if self._connected.refused:
+            msg = f"{self._where}: no job could be submitted: {self._connected.refused}"
+            raise LamppostError(msg)
         if self._client.status != "running":
             for future in list(self._futures):
                 self._pass_on(future, SchedulerLost(f"{self._where}: the Dask scheduler is gone"))
         elif time.monotonic() > self._asked + 1.0:
-            with suppress(OSError):
-                self._threads = self._client.scheduler_info(n_workers=0)["total_threads"]
-            self._asked = time.monotonic()
-            if not self._threads and not self._told and self._asked > self._begun + _SILENT_S:
-                self._tell(f"{self._where}: no Dask worker yet, waiting for the first")
+            self._look()
         return 2 * self._threads + 2 if self._connected.grows else max(1, self._threads)
+
+    def _look(self) -> None:
+        """See how many threads there are, and that workers to come will find what shows that they share our files."""
+        with suppress(OSError):
+            self._threads = self._client.scheduler_info(n_workers=0)["total_threads"]
+        self._asked = time.monotonic()
+        if not self._terms.token.exists():  # another run of the same artefacts has cleaned up
+            write_file(self._terms.token, b"")
+        if not (self._threads or self._told or self._quiet) and self._asked > self._begun + _SILENT_S:
+            self._told = True
+            sys.stderr.write(f"{self._where}: no Dask worker yet, waiting for the first\n")
+            sys.stderr.flush()
 
     def stop(self) -> None:
         """Give up what is running, and close what was opened; processes and jobs that were started end."""
@@ -210,9 +229,3 @@ class DaskExecutor(Elastic):
     def _unfit(self, error: BaseException) -> LamppostError:
         why = next(iter(str(error).strip().splitlines()), "")
         return LamppostError(f"{self._where}: the Dask workers cannot be used: {type(error).__name__}: {why}")
-
-    def _tell(self, line: str) -> None:
-        self._told = True
-        if not self._quiet:
-            sys.stderr.write(f"{line}\n")
-            sys.stderr.flush()

@@ -5,12 +5,13 @@ leaves the worker alone.
 """
 
 import multiprocessing
+import os
 import pickle
 import socket
 from collections.abc import Mapping
-from concurrent.futures import CancelledError, Executor
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from shutil import rmtree
 from threading import Lock
@@ -20,15 +21,69 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from lamppost.errors import LamppostError
 from lamppost.run.artefacts import provenance, write_file
-from lamppost.run.elastic import WorkerLost, appears, stop
+from lamppost.run.elastic import WorkerLost, appears
 from lamppost.run.folder import make_folder
-from lamppost.run.worker import Report, Task, ctrl_c_held, one_thread_each, process_pool
+from lamppost.run.worker import Report, Task, ctrl_c_held, one_thread_each, set_up
 
 __all__ = ["Ended", "Lacks", "Terms", "Watch", "accept", "carry", "leave", "receive"]
 
+
+class Child:
+    """A process set up like one of a local pool, which executes one task after the other."""
+
+    def __init__(self) -> None:
+        ours = multiprocessing.current_process()
+        if ours.daemon:  # as those that a nanny starts: they could have no children
+            ours.daemon = False
+        context = multiprocessing.get_context("spawn")
+        self._here, there = context.Pipe()
+        with ctrl_c_held(), one_thread_each():
+            self._process = context.Process(target=serve, args=(there, os.getpid()), daemon=True)
+            self._process.start()
+        there.close()  # or the end of the process would not be the end of the pipe
+
+    def run(self, folder: Path, payload: bytes) -> Report:
+        """Have the task in `payload` executed; `WorkerLost` if the process dies."""
+        try:
+            self._here.send((folder, payload))
+            outcome = self._here.recv()
+        except (EOFError, OSError):
+            raise WorkerLost from None
+        if isinstance(outcome, Report):
+            return outcome
+        raise outcome
+
+    def stop(self) -> None:
+        """End the process, whatever it does."""
+        self._process.terminate()
+
+
+def serve(there: Connection, parent: int) -> None:
+    """What that process does."""
+    set_up(parent)
+    with suppress(EOFError, OSError):  # the other end is gone, and this process with it
+        while True:
+            folder, payload = there.recv()
+            try:
+                outcome: Report | Exception = _execute(folder, payload)
+            except Exception as error:  # the task cannot be read here
+                outcome = error
+            there.send(outcome)
+
+
+def _execute(folder: Path, payload: bytes) -> Report:
+    function, task = pickle.loads(payload)
+    assert isinstance(task, Task)
+    for key in task.needs:
+        appears(folder / key)
+    report: Report = function(folder, task)
+    return report
+
+
 _lock = Lock()
-_free: list[Executor] = []
-_busy: dict[str, Executor] = {}
+_free: list[Child] = []
+_busy: dict[str, Child] = {}
+_accepted: set[str] = set()
 
 
 @dataclass(frozen=True)
@@ -67,7 +122,7 @@ def accept(terms: Terms) -> None:
         if found[name] != version:
             msg = f"{who} has {name} {found[name]}, expected {version} as where the run was started"
             raise LamppostError(msg)
-    if not terms.apart and not appears(terms.token, 10.0):
+    if not terms.apart and not appears(terms.token, 5.0):
         msg = f"{who} does not see {terms.token.parent}: expected a file system that it shares with this machine"
         raise LamppostError(msg)
 
@@ -82,26 +137,26 @@ def carry(name: str, payload: bytes, needs: tuple[str, ...], terms: Terms) -> En
     WorkerLost
         If that process died.
     """
-    accept(terms)
+    if terms.token.name not in _accepted:
+        accept(terms)
+        _accepted.add(terms.token.name)
     folder = _scratch(terms, get_worker()) if terms.apart else terms.token.parent
     if terms.apart:
         missing = tuple(key for key in needs if not (folder / key).exists())
         if missing:
             return Lacks(get_worker().address, missing)
     with _lock:
-        pool = _free.pop() if _free else _pool()
-        _busy[name] = pool
+        child = _busy[name] = _free.pop() if _free else Child()
+    alive = True
     try:
-        with _lock, ctrl_c_held(), one_thread_each():
-            future = pool.submit(_execute, folder, payload)
-        report: Report = future.result()
-    except (BrokenProcessPool, CancelledError):
+        report = child.run(folder, payload)
+    except WorkerLost:
+        alive = False
+        raise
+    finally:
         with _lock:
-            _busy.pop(name, None)
-        raise WorkerLost from None
-    with _lock:
-        if _busy.pop(name, None):  # else it was stopped meanwhile
-            _free.append(pool)
+            if _busy.pop(name, None) and alive:  # else it was stopped meanwhile
+                _free.append(child)
     made = folder / report.key
     return Ended(report, made.read_bytes() if terms.apart and made.exists() else None)
 
@@ -125,22 +180,6 @@ def _scratch(terms: Terms, worker: Worker) -> Path:
     return folder
 
 
-def _pool() -> Executor:
-    process = multiprocessing.current_process()
-    if process.daemon:  # as those that a nanny starts: they could have no children
-        process.daemon = False
-    return process_pool(1)
-
-
-def _execute(folder: Path, payload: bytes) -> Report:
-    function, task = pickle.loads(payload)
-    assert isinstance(task, Task)
-    for key in task.needs:
-        appears(folder / key)
-    report: Report = function(folder, task)
-    return report
-
-
 class Watch(WorkerPlugin):
     """Ends the process of a task that nobody waits for any more, and all of them with the worker."""
 
@@ -151,15 +190,15 @@ class Watch(WorkerPlugin):
         """Called of every task whose state changes."""
         if finish in ("cancelled", "released", "forgotten"):
             with _lock:
-                pool = _busy.pop(str(key), None)
-            if pool is not None:
-                stop(pool)
+                child = _busy.pop(str(key), None)
+            if child is not None:
+                child.stop()
 
     def teardown(self, worker: Worker) -> None:
         """Called when the worker ends."""
         with _lock:
-            pools = [*_free, *_busy.values()]
+            children = [*_free, *_busy.values()]
             _free.clear()
             _busy.clear()
-        for pool in pools:
-            stop(pool)
+        for child in children:
+            child.stop()

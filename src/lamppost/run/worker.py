@@ -29,6 +29,7 @@ __all__ = [
     "max_rss_mb",
     "one_thread_each",
     "process_pool",
+    "set_up",
 ]
 
 TaskFunction = Callable[..., None]
@@ -100,7 +101,7 @@ class InlineExecutor(Executor):
 
 def process_pool(workers: int) -> Executor:
     """Spawned workers of one thread each: results do not depend on their number, and forks inherit no locks."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=set_up, initargs=(os.getpid(),))
 
 
 @contextmanager
@@ -146,7 +147,8 @@ def _one_thread() -> dict[str, str]:
     return {**dict.fromkeys(_THREADS, "1"), "XLA_FLAGS": flags if _XLA in flags else f"{flags} {_XLA}".strip()}
 
 
-def _start(parent: int) -> None:
+def set_up(parent: int) -> None:
+    """Make this process a worker of one thread, which ends when the process `parent` that started it is gone."""
     os.environ.update(_one_thread())  # for what a pool used on its own loads later
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     import pyarrow as pa
