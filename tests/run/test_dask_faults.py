@@ -53,12 +53,12 @@ class Campaign:
         return self.log.read_bytes().count(b"done ")
 
     def reaches(self, tasks: int) -> None:
-        until(lambda: self.ended() >= tasks or self.process.poll() is not None, 100)
+        until(lambda: self.ended() >= tasks or self.process.poll() is not None, 300)
         assert self.process.poll() is None, self.process.communicate()[1]
 
     def check(self, undisturbed: dict[str, bytes], twice: int) -> None:
         """It ended well, with the same bits; at most so many tasks began more than once, none once more per kill."""
-        _, stderr = self.process.communicate(timeout=100)
+        _, stderr = self.process.communicate(timeout=300)
         assert (self.process.returncode, stderr) == (0, "")
         assert content(self.out) == undisturbed
         often = begun(self.out)
