@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from lamppost.core import Method, Ratio, Window
@@ -53,17 +54,21 @@ def test_plain_values_come_back(tmp_path: Path) -> None:
     assert store.read_json("a.json") == value
 
 
-def write_both(folder: Path) -> Store:
+KEYS = ["a.parquet", "a.json", "a.arrow"]
+
+
+def write_all(folder: Path) -> Store:
     store = Store(folder)
+    store.write_table("a.arrow", pa.table({"x": [1.0, 2.0], "n": [[1], [2, 3]]}))
     store.write_arrays("a.parquet", arrays(), ABOUT)
     store.write_json("a.json", {"values": [1.0, 2.0, 3.0], "name": "one"})
     return store
 
 
-@pytest.mark.parametrize("key", ["a.parquet", "a.json"])
+@pytest.mark.parametrize("key", KEYS)
 def test_a_changed_byte_never_changes_what_is_read(tmp_path: Path, key: str) -> None:
     """Any byte, names and types included. A byte that means nothing may pass, as long as nothing else is read."""
-    store = write_both(tmp_path)
+    store = write_all(tmp_path)
     content, correct = store.path(key).read_bytes(), repr_of(store, key)
     missed = 0
     for position in range(0, len(content), 1 if key.endswith("json") else 3):
@@ -79,12 +84,14 @@ def test_a_changed_byte_never_changes_what_is_read(tmp_path: Path, key: str) -> 
 
 
 def repr_of(store: Store, key: str) -> str:
+    if key.endswith("arrow"):
+        return repr(store.read_table(key).to_pydict())
     return repr(store.read_json(key) if key.endswith("json") else store.read_arrays(key))
 
 
-@pytest.mark.parametrize("key", ["a.parquet", "a.json"])
+@pytest.mark.parametrize("key", KEYS)
 def test_a_cut_file_is_removed(tmp_path: Path, key: str) -> None:
-    store = write_both(tmp_path)
+    store = write_all(tmp_path)
     content = store.path(key).read_bytes()
     for length in (0, 1, 4, len(content) // 2, len(content) - 1):
         store.path(key).write_bytes(content[:length])
@@ -92,9 +99,9 @@ def test_a_cut_file_is_removed(tmp_path: Path, key: str) -> None:
         assert not store.path(key).exists()
 
 
-@pytest.mark.parametrize("key", ["a.parquet", "a.json"])
+@pytest.mark.parametrize("key", KEYS)
 def test_another_file_in_its_place_is_removed(tmp_path: Path, key: str) -> None:
-    store = write_both(tmp_path)
+    store = write_all(tmp_path)
     for content in (b"[]", b"null", b'{"value": 1}', b'{"sha256": 1, "value": 1}', b"PAR1PAR1", b"\xff" * 100):
         store.path(key).write_bytes(content)
         assert not store.intact(key)

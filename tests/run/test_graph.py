@@ -15,8 +15,9 @@ import pytest
 
 from lamppost.errors import DataError, LamppostError
 from lamppost.run.artefacts import Store
+from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost
 from lamppost.run.graph import Task, TaskCrash, run_graph
-from lamppost.run.worker import InlineExecutor, Report, ctrl_c_held, process_pool
+from lamppost.run.worker import InlineExecutor, Report, ctrl_c_held, execute, process_pool
 from small_hunt import until
 
 
@@ -32,7 +33,7 @@ class Pool(Executor):
         if self.broken:
             raise BrokenProcessPool("broken")
         self.shared.submitted += 1
-        if self.shared.fatal(self.shared.submitted, args[2]):
+        if self.shared.fatal(self.shared.submitted, args[1].key):
             self.broken = True
             lost: Future[Any] = Future()
             lost.set_exception(BrokenProcessPool("a worker died"))
@@ -98,6 +99,7 @@ def run(
     tasks: list[Task], folder: Path, pools: Callable[[], Executor], *, in_flight: int = 3
 ) -> list[tuple[str, bool]]:
     """Which tasks ended in which order, and whether they were found done."""
+    folder.mkdir(exist_ok=True)
     ended: list[tuple[str, bool]] = []
 
     def finished(task: Task, report: Report | None) -> None:
@@ -145,7 +147,7 @@ def test_few_tasks_are_in_flight(tmp_path: Path, in_flight: int) -> None:
     assert pools.made[0].stopped
 
 
-def test_an_error_of_the_user_stops_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
+def test_an_error_on_which_everything_depends_stops_the_run_and_keeps_what_is_done(tmp_path: Path) -> None:
     pools = Pools()
     tasks = [
         task("first.json"),
@@ -169,6 +171,143 @@ def test_a_bug_is_shown_with_its_traceback(tmp_path: Path) -> None:
     assert pools.submitted == 1  # what fails in the same way each time is not tried again
 
 
+def full_disk(store: Store, key: str) -> None:
+    raise LamppostError("cannot be written: No space left on device")
+
+
+def wrong(key: str, *needs: str, stage: str = "train") -> Task:
+    return Task(key, stage, f"training {key}", bad_column, {}, needs)
+
+
+def test_what_fails_takes_with_it_what_needs_it_and_nothing_else(tmp_path: Path) -> None:
+    """The error is that of the first in the plan, though another task failed before it."""
+    late = Task("late.json", "train", "training late.json", fail_late, {}, ("start.json",))
+    tasks = [
+        *diamond(),
+        late,
+        wrong("b.json", "start.json"),
+        task("c.json", "late.json"),
+        task("d.json", "c.json", "end.json"),
+        task("e.json", "end.json"),
+    ]
+    told: list[tuple[str, list[str]]] = []
+    message = r"^training late\.json: too late \(2 of 9 tasks failed, 2 were not started because of that\)$"
+    with pytest.raises(DataError, match=message):
+        run_graph(
+            tasks,
+            Store(tmp_path),
+            Pools(),
+            in_flight=3,
+            finished=lambda task, report: None,
+            failed=lambda task, error, dropped: told.append((task.key, [one.key for one in dropped])),
+            then=lambda: pytest.fail("what comes then may need what failed"),
+        )
+    assert told == [("b.json", []), ("late.json", ["c.json", "d.json"])]
+    assert {path.stem for path in tmp_path.iterdir()} == {"start", "left", "right", "end", "e"}
+
+
+def fail_late(store: Store, key: str) -> None:
+    time.sleep(0.1)
+    raise DataError("too late")
+
+
+def test_a_machine_at_fault_ends_the_run_at_once(tmp_path: Path) -> None:
+    full = Task("full.json", "train", "training", full_disk, {}, ("0.json",))
+    with pytest.raises(LamppostError, match=r"^training: cannot be written: No space left on device$"):
+        run([task("0.json"), full, *(task(f"{i}.json", "0.json") for i in range(1, 9))], tmp_path, Pools(), in_flight=1)
+    assert [path.name for path in tmp_path.iterdir()] == ["0.json"]
+
+
+def test_a_stage_in_which_everything_fails_is_not_tried_for_ever(tmp_path: Path) -> None:
+    pools = Pools()
+    tasks = [task("0.json"), *(wrong(f"w{i}.json", "0.json") for i in range(100))]
+    with pytest.raises(DataError, match=r"^training w0\.json: .*\(20 of 101 tasks failed, 80 were not started"):
+        run(tasks, tmp_path, pools, in_flight=1)
+    assert pools.submitted == 21
+    with pytest.raises(DataError, match=r"^training w0\.json: .*\(100 of 102 tasks failed\)$"):
+        run([Task("one.json", "train", "one", add, {"value": 1}), *tasks], tmp_path, Pools(), in_flight=1)
+
+
+class Remote(Elastic):
+    """Threads that stand for a cluster; `lose` says what becomes of a submission, by its number and key."""
+
+    apart = False
+
+    def __init__(self, made: list["Remote"], lose: Callable[[int, str], Exception | None]) -> None:
+        self.threads, self.made, self.lose, self.stopped = ThreadPoolExecutor(4), made, lose, False
+        made.append(self)
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        self.made[0].submitted = getattr(self.made[0], "submitted", 0) + 1
+        error = self.lose(self.made[0].submitted, args[1].key)
+        if error is None:
+            return self.threads.submit(fn, *args)
+        lost: Future[Any] = Future()
+        lost.set_exception(error)
+        return lost
+
+    def room(self) -> int:
+        return 3
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.threads.shutdown()
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        self.stop()
+
+
+def test_workers_of_a_cluster_die_alone(tmp_path: Path) -> None:
+    made: list[Remote] = []
+    deaths = iter(range(2))
+
+    def twice(number: int, key: str) -> Exception | None:
+        return WorkerLost() if key == "left.json" and next(deaths, None) is not None else None
+
+    run(diamond(), tmp_path / "forgiven", lambda: Remote(made, twice))
+    assert Store(tmp_path / "forgiven").read_json("end.json") == 231
+    assert len(made) == 1
+    always = {"left.json": WorkerLost()}
+    with pytest.raises(
+        TaskCrash, match=r"(?s)^adding left\.json: its worker process died 3 times.*1 of 4 tasks failed, 1 "
+    ):
+        run(diamond(), tmp_path / "ended", lambda: Remote(made, lambda number, key: always.get(key)))
+    assert Store(tmp_path / "ended").intact("right.json")
+    assert all(one.stopped for one in made)
+
+
+def test_a_scheduler_that_is_gone_is_no_fault_of_tasks(tmp_path: Path) -> None:
+    """As long as something is done in between; what was made meanwhile is not made again."""
+    made: list[Remote] = []
+    ended = run(
+        [task(f"{i}.json") for i in range(12)],
+        tmp_path,
+        lambda: Remote(made, lambda number, key: SchedulerLost("gone") if number % 3 == 0 else None),
+    )
+    assert sorted(key for key, _ in ended) == sorted(f"{i}.json" for i in range(12))
+    assert len(made) > 3
+    assert all(one.stopped for one in made)
+
+
+def test_a_scheduler_that_is_always_gone_ends_the_run(tmp_path: Path) -> None:
+    made: list[Remote] = []
+    with pytest.raises(
+        LamppostError, match=r"^tcp: gone: 3 times without a task done in between; start again to go on$"
+    ):
+        run(diamond(), tmp_path, lambda: Remote(made, lambda number, key: SchedulerLost("tcp: gone")))
+    assert len(made) == 3
+
+
+def test_what_was_made_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    store.write_json("a.json", 5)
+    assert execute(tmp_path, task("a.json")).error is None
+    assert store.read_json("a.json") == 5
+    store.path("a.json").write_bytes(b"half")
+    execute(tmp_path, task("a.json"))
+    assert store.read_json("a.json") == 1
+
+
 @pytest.mark.parametrize("fatal", [1, 2, 4])
 def test_tasks_lost_with_their_worker_are_done_again(tmp_path: Path, fatal: int) -> None:
     pools = Pools(lambda number, key: number == fatal)
@@ -179,12 +318,17 @@ def test_tasks_lost_with_their_worker_are_done_again(tmp_path: Path, fatal: int)
     assert all(pool.stopped for pool in pools.made)
 
 
-def test_a_task_that_kills_its_worker_three_times_ends_the_run(tmp_path: Path) -> None:
+def test_a_task_that_kills_its_worker_three_times_ends_its_branch(tmp_path: Path) -> None:
+    """Tasks that run beside it each time are not to blame."""
     pools = Pools(lambda number, key: key == "left.json")
-    with pytest.raises(TaskCrash, match=r"adding left\.json: its worker process died 3 times"):
-        run(diamond(), tmp_path, pools, in_flight=1)
-    assert len(pools.made) == 3
-    assert Store(tmp_path).intact("start.json")
+    beside = [task(f"{i}.json", "start.json", pause=0.01) for i in range(9)]
+    with pytest.raises(
+        TaskCrash, match=r"(?s)adding left\.json: its worker process died 3 times.*1 of 13 tasks failed, 1 "
+    ):
+        run([*diamond(), *beside], tmp_path, pools, in_flight=3)
+    assert len(pools.made) == 4
+    assert all(Store(tmp_path).intact(key) for key in ("start.json", "right.json", *(one.key for one in beside)))
+    assert not Store(tmp_path).path("end.json").exists()
 
 
 def test_a_task_that_needs_what_no_task_makes(tmp_path: Path) -> None:

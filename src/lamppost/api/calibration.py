@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from lamppost.api.folders import Source, cores, region_of, setup_of, show
+from lamppost.api.folders import Source, cores, region_of, setup_of, show, where
 from lamppost.config import Search, load, parse
 from lamppost.errors import ConfigError
 from lamppost.run.calibrate.calibration import run_calibration
@@ -18,6 +18,7 @@ def calibrate(
     *,
     experiments: int | None = None,
     workers: int | None = None,
+    dask: "str | os.PathLike[str] | None" = None,
     quiet: bool = False,
     pdf: bool = False,
     invert: bool = False,
@@ -35,7 +36,7 @@ def calibrate(
         The run folder. If it holds an earlier, perhaps interrupted calibration, only what is missing is done.
     experiments
         Pseudo-experiments without signal; default: what the configuration says.
-    workers, quiet, pdf
+    workers, dask, quiet, pdf
         As in `hunt`.
     invert
         Draw pseudo-data from the control region, the events that `select` rejects.
@@ -56,6 +57,6 @@ def calibrate(
             raise ConfigError(msg)
         settings = search.calibrate.model_copy(update={"experiments": experiments})
         search = search.model_copy(update={"calibrate": settings})
-    result = run_calibration(search, Path(out), workers=cores(workers), quiet=quiet)
+    result = run_calibration(search, Path(out), workers=cores(workers), dask=where(dask), quiet=quiet)
     show(Path(out), pdf=pdf)
     return result

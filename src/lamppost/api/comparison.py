@@ -5,7 +5,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
-from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.api.folders import Source, cores, setup_of, show, where
 from lamppost.config import Comparison, load_comparison, parse_comparison
 from lamppost.errors import ConfigError
 from lamppost.run.compare.comparison import run_comparison
@@ -20,6 +20,7 @@ def compare(
     *,
     shift: float | None = None,
     workers: int | None = None,
+    dask: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     pdf: bool = False,
 ) -> dict[str, Any]:
@@ -38,6 +39,8 @@ def compare(
     workers, quiet, pdf
         Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
         page as PDF as well.
+    dask
+        As in `hunt`: tasks run on a Dask cluster.
 
     Returns
     -------
@@ -48,7 +51,9 @@ def compare(
     LamppostError
         One line that names the file, column, window or parameter at fault.
     """
-    result = run_comparison(_comparison(config, shift), Path(out), workers=cores(workers), quiet=quiet)
+    result = run_comparison(
+        _comparison(config, shift), Path(out), workers=cores(workers), dask=where(dask), quiet=quiet
+    )
     show(Path(out), pdf=pdf)
     return result
 
@@ -59,6 +64,7 @@ def reach(
     *,
     shift: float | None = None,
     workers: int | None = None,
+    dask: str | os.PathLike[str] | None = None,
     quiet: bool = False,
     pdf: bool = False,
 ) -> dict[str, Any]:
@@ -68,7 +74,7 @@ def reach(
     are left out, the fit to all events takes part. Returns the content of `reach.json`, which may stand beside
     `compare.json` of the same configuration.
     """
-    result = run_reach(_comparison(config, shift), Path(out), workers=cores(workers), quiet=quiet)
+    result = run_reach(_comparison(config, shift), Path(out), workers=cores(workers), dask=where(dask), quiet=quiet)
     show(Path(out), pdf=pdf)
     return result
 

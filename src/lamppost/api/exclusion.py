@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.api.folders import Source, cores, setup_of, show, where
 from lamppost.config import Search, load, parse
 from lamppost.run.limits.limits import run_limits
 from lamppost.run.limits.tables import write_submission
@@ -18,6 +18,7 @@ def limits(
     out: "str | os.PathLike[str]",
     *,
     workers: int | None = None,
+    dask: "str | os.PathLike[str] | None" = None,
     quiet: bool = False,
     pdf: bool = False,
 ) -> dict[str, Any]:
@@ -34,7 +35,7 @@ def limits(
         A TOML file, the table it would hold, or a `Search`.
     out
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing is done.
-    workers, quiet, pdf
+    workers, dask, quiet, pdf
         As in `hunt`.
 
     Returns
@@ -47,7 +48,8 @@ def limits(
         One line that names the file, column, window or parameter at fault.
     """
     folder = Path(out)
-    result = run_limits(setup_of(config, Search, load, parse), folder, workers=cores(workers), quiet=quiet)
+    search = setup_of(config, Search, load, parse)
+    result = run_limits(search, folder, workers=cores(workers), dask=where(dask), quiet=quiet)
     if find_spec("hepdata_lib"):
         write_submission(result, folder)
     show(folder, pdf=pdf)

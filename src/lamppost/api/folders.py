@@ -11,7 +11,7 @@ from lamppost.errors import ConfigError, LamppostError
 from lamppost.run import available_cores
 from lamppost.run.blind.stage import look_again
 
-__all__ = ["Source", "cores", "region_of", "report", "setup_of", "show"]
+__all__ = ["Source", "cores", "region_of", "report", "setup_of", "show", "where"]
 
 Source = str | os.PathLike[str] | dict[str, Any]
 """A TOML file, or the table it would hold."""
@@ -41,6 +41,11 @@ def cores(workers: int | None) -> int:
         msg = f"workers: expected at least 1, found {workers}"
         raise ConfigError(msg)
     return workers or available_cores()
+
+
+def where(dask: str | os.PathLike[str] | None) -> str | None:
+    """Where tasks run, if not in processes of their own on this machine."""
+    return None if dask is None else os.fspath(dask)
 
 
 def show(folder: Path, *, pdf: bool) -> None:

@@ -5,7 +5,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from lamppost.api.folders import Source, cores, region_of, setup_of, show
+from lamppost.api.folders import Source, cores, region_of, setup_of, show, where
 from lamppost.config import Search, load, parse
 from lamppost.core import Events, View, Window
 from lamppost.errors import ConfigError
@@ -28,6 +28,7 @@ def hunt(
     out: "str | os.PathLike[str]",
     *,
     workers: int | None = None,
+    dask: "str | os.PathLike[str] | None" = None,
     quiet: bool = False,
     pdf: bool = False,
     unblind: str | None = None,
@@ -47,6 +48,9 @@ def hunt(
     workers, quiet, pdf
         Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
         report as PDF as well.
+    dask
+        Where tasks run instead: the address of a Dask scheduler (`tcp://HOST:PORT`), `local`, or a TOML file that says
+        how a batch system starts workers.
     unblind, despite
         With `[blind]` in the configuration: open the windows of the hunt that was frozen with this hash; the reason to
         do so although blind tests failed, which is logged.
@@ -64,7 +68,7 @@ def hunt(
     """
     search = region_of(setup_of(config, Search, load, parse), invert=invert)
     folder = Path(out)
-    how: How = {"workers": cores(workers), "quiet": quiet}
+    how: How = {"workers": cores(workers), "dask": where(dask), "quiet": quiet}
     if unblind is not None:
         result = run_open(search, folder, unblind, despite, **how)
     elif despite is not None:

@@ -6,8 +6,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lamppost.api.folders import cores, where
 from lamppost.errors import ConfigError
-from lamppost.run import available_cores, write_file
+from lamppost.run import write_file
 
 if TYPE_CHECKING:
     from lamppost.config.extract import FeatureRun
@@ -26,6 +27,7 @@ def features(
     preset: str | None = None,
     hunt: PathLike | None = None,
     workers: int | None = None,
+    dask: PathLike | None = None,
     quiet: bool = False,
 ) -> "Made":
     """Make a table of features of collisions: a parquet file, one row per selected event.
@@ -42,6 +44,8 @@ def features(
         Write the configuration of a hunt in this table as well, to this TOML file.
     workers
         Processes; default: one per core. The table does not depend on it, byte for byte.
+    dask
+        As in `hunt`: tasks run on a Dask cluster.
 
     Raises
     ------
@@ -53,7 +57,7 @@ def features(
     asked = _features(source, preset)
     if hunt is not None:
         _check_hunt(Path(hunt), asked)
-    made = run_features(asked, Path(out), workers=_workers(workers), quiet=quiet)
+    made = run_features(asked, Path(out), workers=cores(workers), dask=where(dask), quiet=quiet)
     if hunt is not None:
         write_file(Path(hunt), _hunt_text(Path(hunt), Path(out), asked).encode())
     return made
@@ -111,6 +115,7 @@ def simulate(
     seed: int | None = None,
     features: str | None = None,
     workers: int | None = None,
+    dask: PathLike | None = None,
     quiet: bool = False,
 ) -> "Made":
     """Generate collisions and emulate a detector: a parquet file of particles, or of features.
@@ -127,6 +132,8 @@ def simulate(
         Write this preset's features instead of particles: for lhco4 a hundredth of the size.
     workers
         Processes; default: one per core. The file does not depend on it, byte for byte.
+    dask
+        As in `hunt`: tasks run on a Dask cluster.
 
     Raises
     ------
@@ -136,7 +143,7 @@ def simulate(
     from lamppost.run.produce import run_production
 
     asked = _production(source, seed)
-    return run_production(asked, Path(out), preset=features, workers=_workers(workers), quiet=quiet)
+    return run_production(asked, Path(out), preset=features, workers=cores(workers), dask=where(dask), quiet=quiet)
 
 
 def _production(source: Any, seed: int | None) -> "Production":
@@ -190,10 +197,3 @@ def display(
         raise ConfigError(msg)
     write_file(target, display_of(_features(source, preset if is_file else None), row).encode())
     return target
-
-
-def _workers(workers: int | None) -> int:
-    if workers is not None and workers < 1:
-        msg = f"workers: expected at least 1, found {workers}"
-        raise ConfigError(msg)
-    return workers or available_cores()

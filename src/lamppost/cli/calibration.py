@@ -32,6 +32,7 @@ def _calibrate(options: argparse.Namespace) -> None:
         options.out,
         experiments=options.experiments,
         workers=options.workers,
+        dask=options.dask,
         quiet=options.quiet,
         pdf=options.pdf,
         invert=options.invert,

@@ -30,6 +30,11 @@ def invert_option(verb: argparse.ArgumentParser) -> None:
 def work_options(verb: argparse.ArgumentParser) -> None:
     """The options of verbs that work for minutes."""
     verb.add_argument("--workers", type=int, metavar="N", help="processes, default one per core; results do not change")
+    verb.add_argument(
+        "--dask",
+        metavar="WHERE",
+        help="a Dask cluster: tcp://HOST:PORT of its scheduler, local, or the TOML file of a batch system",
+    )
     verb.add_argument("--quiet", action="store_true", help="show no progress on stderr")
 
 

@@ -34,6 +34,7 @@ def _compare(options: argparse.Namespace) -> None:
         options.out,
         shift=options.shift,
         workers=options.workers,
+        dask=options.dask,
         quiet=options.quiet,
         pdf=options.pdf,
     )

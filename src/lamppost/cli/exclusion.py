@@ -25,7 +25,14 @@ def add_verbs(verbs: Any) -> None:
 def _limits(options: argparse.Namespace) -> None:
     from lamppost.api import limits
 
-    result = limits(options.config, options.out, workers=options.workers, quiet=options.quiet, pdf=options.pdf)
+    result = limits(
+        options.config,
+        options.out,
+        workers=options.workers,
+        dask=options.dask,
+        quiet=options.quiet,
+        pdf=options.pdf,
+    )
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     for line in [json.dumps(result)] if options.json else _lines(result, options.out):

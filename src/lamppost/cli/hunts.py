@@ -48,6 +48,7 @@ def _hunt(options: argparse.Namespace) -> None:
         options.config,
         options.out,
         workers=options.workers,
+        dask=options.dask,
         quiet=options.quiet,
         pdf=options.pdf,
         unblind=options.unblind,

@@ -75,6 +75,7 @@ def _simulate(options: argparse.Namespace) -> None:
         seed=options.seed,
         features=options.features,
         workers=options.workers,
+        dask=options.dask,
         quiet=options.quiet,
     )
     _tell(made, options.json, _generated)
@@ -113,6 +114,7 @@ def _features(options: argparse.Namespace) -> None:
         preset=options.preset,
         hunt=options.hunt,
         workers=options.workers,
+        dask=options.dask,
         quiet=options.quiet,
     )
     _tell(made, options.json, _read)

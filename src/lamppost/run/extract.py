@@ -34,6 +34,7 @@ def run_features(
     *,
     workers: int,
     quiet: bool = False,
+    dask: str | None = None,
     make_executor: Callable[[], Executor] | None = None,
 ) -> Made:
     """Compute the features of all events and write them to the parquet file `out`.
@@ -66,7 +67,7 @@ def run_features(
         raise DataError(msg)
     _check_types(kept)
     about = {**describe(features.extraction), "input": _plain(features.input), "sources": sources}
-    return make_table(out, tasks, about, workers=workers, quiet=quiet, make_executor=make_executor)
+    return make_table(out, tasks, about, workers=workers, quiet=quiet, dask=dask, make_executor=make_executor)
 
 
 def _needs(extraction: Extraction, reader: CollisionReader) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:

@@ -1,33 +1,31 @@
 """A graph of pure tasks, run on any executor: what is finished is kept, what is lost is done again."""
 
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import replace
+from queue import Empty, SimpleQueue
+from typing import NoReturn
 
+from lamppost.errors import ConfigError, DataError, FitError, LamppostError
 from lamppost.run.artefacts import Store, remove_parts
-from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute, one_thread_each
+from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost, appears, stop
+from lamppost.run.pending import Pending
+from lamppost.run.worker import Report, Task, ctrl_c_held, execute, one_thread_each
 
-__all__ = ["Task", "TaskCrash", "Then", "nothing_more", "run_graph"]
+__all__ = ["Failed", "Finished", "Task", "TaskCrash", "Then", "nothing_more", "run_graph"]
 
 _ATTEMPTS = 3
-
-
-@dataclass(frozen=True)
-class Task:
-    """What to do, in which stage of the run, after which other tasks. `key` names the artefact it makes."""
-
-    key: str
-    stage: str
-    label: str
-    function: TaskFunction
-    arguments: Mapping[str, Any]
-    needs: tuple[str, ...] = ()
-
+_HOPELESS = 20
+"""So many failures of a stage without one success: the rest would fail as well."""
 
 Then = Callable[[], Sequence[Task]]
 """What to do once everything before it is done, as what came out says; nothing at the end."""
+Finished = Callable[[Task, Report | None], None]
+"""Told of every task that is done, with None where the artefact of an earlier run was found."""
+Failed = Callable[[Task, Exception, Sequence[Task]], None]
+"""Told of every task that failed, why, and which others will not be started because of it."""
 
 
 def nothing_more() -> Sequence[Task]:
@@ -35,17 +33,12 @@ def nothing_more() -> Sequence[Task]:
     return ()
 
 
+def _untold(task: Task, error: Exception, dropped: Sequence[Task]) -> None:
+    """Nobody wants to know; the error is raised at the end."""
+
+
 class TaskCrash(Exception):
     """A task failed for a reason that is not the user's to mend; the message holds its traceback."""
-
-
-@dataclass
-class _State:
-    """What is done, what is running, how often each task was lost."""
-
-    done: set[str] = field(default_factory=set)
-    running: dict[Future[Report], Task] = field(default_factory=dict)
-    lost: dict[str, int] = field(default_factory=dict)
 
 
 def run_graph(
@@ -54,116 +47,217 @@ def run_graph(
     make_executor: Callable[[], Executor],
     *,
     in_flight: int,
-    finished: Callable[[Task, Report | None], None],
+    finished: Finished,
+    failed: Failed = _untold,
     then: Then = nothing_more,
 ) -> None:
     """Run all tasks whose artefact is not there yet, then those that `then()` returns, until it returns none.
 
-    `finished(task, report)` is called for every task, with None where the artefact of an earlier run was found. At
-    most `in_flight` tasks are submitted at a time, so that a broken pool loses little. A task lost with its worker is
-    tried three times.
+    At most `in_flight` tasks are submitted at a time, so that a broken pool loses little; a cluster says itself how
+    many it takes. A task lost with its worker is tried three times. One that fails takes with it what needs it, and
+    nothing else: all other tasks are done before its error is raised.
 
     Raises
     ------
     LamppostError
-        The first error that a task returned; everything finished until then is kept.
+        Of the tasks that returned an error, that of the first in the plan, with what else failed or was not started.
+        At once if nothing else can be done, if the machine and not the task is at fault (a full disk, a library that
+        is missing, a cluster that is gone), or if all of many tasks of one stage failed.
     TaskCrash
-        If a task failed in another way, was lost three times, or needs what no task makes.
+        If that task failed in another way or was lost three times; if one needs what no task makes.
     """
-    state = _State()
-    waiting = _missing(tasks or then(), store, state, finished, then)
-    if not waiting:
-        return
-    executor = make_executor()
-    try:
-        while waiting or state.running or (waiting := _missing(then(), store, state, finished, then)):
-            for task in [t for t in waiting if state.done.issuperset(t.needs)][: in_flight - len(state.running)]:
-                waiting.remove(task)
-                state.running[_submit(executor, store, task)] = task
-            if not state.running:
-                msg = f"{waiting[0].label} needs what no task makes"
-                raise TaskCrash(msg)
-            ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
-            broken = [lost for future in ended if (lost := _collect(future, state, finished))]
-            if broken:
-                stop(executor)  # a worker that was just starting when another died is joined, never told to end
-                remove_parts(store.folder)
-                again = [*broken, *state.running.values()]
-                state.running.clear()
-                _count_losses(again, state)
-                waiting[:0] = again
-                executor = make_executor()
-    except BaseException:  # Ctrl-C included: leave no worker behind
-        stop(executor)
-        raise
-    executor.shutdown()
+    _Run(store, make_executor, in_flight, finished, failed).all(tasks, then)
 
 
-def _missing(
-    tasks: Sequence[Task],
-    store: Store,
-    state: _State,
-    finished: Callable[[Task, Report | None], None],
-    then: Then,
-) -> list[Task]:
-    """The tasks whose artefact is not there; if it is there of all, those that come then."""
-    waiting: list[Task] = []
-    while tasks and not waiting:
-        for task in tasks:
-            if task.key in state.done:
-                continue
-            if store.intact(task.key):
-                state.done.add(task.key)
-                finished(task, None)
-            else:
-                waiting.append(task)
-        tasks = () if waiting else then()
-    return waiting
+class _Run:
+    """What is going on: tasks that wait, that run, that were lost or failed."""
 
+    def __init__(
+        self, store: Store, make_executor: Callable[[], Executor], in_flight: int, finished: Finished, failed: Failed
+    ) -> None:
+        self.store, self.make_executor, self.in_flight = store, make_executor, in_flight
+        self.finished, self.failed = finished, failed
+        self.executor: Executor | None = None
+        self.pending, self.running = Pending(), dict[Future[Report], Task]()
+        self.ended: SimpleQueue[Future[Report]] = SimpleQueue()
+        self.needs = dict[str, tuple[str, ...]]()
+        self.lost, self.suspects, self.renewed = Counter[str](), list[Task](), 0
+        self.failures, self.dropped = dict[int, Exception](), 0
+        self.made, self.spoilt, self.beyond = Counter[str](), Counter[str](), False
 
-def stop(executor: Executor) -> None:
-    """Drop what is queued and end the workers at once; artefacts are written whole or not at all."""
-    processes = list((getattr(executor, "_processes", None) or {}).values())
-    for process in processes:
-        process.terminate()
-    # a pool whose workers are gone ends by itself: left alone, it would still be at it when Python closes its pipes
-    executor.shutdown(wait=bool(processes), cancel_futures=True)
-
-
-def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":
-    try:
-        with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
-            return executor.submit(execute, store.folder, task.function, task.key, task.arguments)
-    except (BrokenProcessPool, OSError, ValueError) as error:
-        # a pool that breaks while it starts another worker closes the pipes which that one was to inherit
-        if not (isinstance(error, BrokenProcessPool) or getattr(executor, "_broken", False)):
+    def all(self, tasks: Sequence[Task], then: Then) -> None:
+        if not self._enter(tasks or then(), then):
+            return
+        try:
+            while self._left() or (not self.failures and self._enter(then(), then)):
+                self._fill()
+                if not self.running:
+                    msg = f"{next(iter(self.pending)).label} needs what no task makes"
+                    raise TaskCrash(msg)
+                self._wait()
+        except BaseException:  # Ctrl-C included: leave no worker behind
+            self._stop()
             raise
-        lost: Future[Report] = Future()
-        lost.set_exception(BrokenProcessPool(str(error)))
-        return lost
+        if self.executor is not None:
+            self.executor.shutdown()
+        if self.failures:
+            self._give_up()
 
+    def _left(self) -> bool:
+        return bool(self.pending or self.running or self.suspects)
 
-def _collect(future: "Future[Report]", state: _State, finished: Callable[[Task, Report | None], None]) -> Task | None:
-    """Note how a task ended; the task itself if its worker died under it."""
-    task = state.running.pop(future)
-    try:
-        report = future.result()
-    except BrokenProcessPool:
-        return task
-    if report.error is not None:
-        raise type(report.error)(f"{task.label}: {report.error}")
-    if report.crash is not None:
-        msg = f"{task.label} failed:\n{report.crash}"
-        raise TaskCrash(msg)
-    state.done.add(task.key)
-    finished(task, report)
-    return None
+    def _enter(self, tasks: Sequence[Task], then: Then) -> bool:
+        """Take in the tasks whose artefact is not there; if it is there of all, those that come then."""
+        while tasks:
+            missing = []
+            for task in tasks:
+                self.needs[task.key] = task.needs
+                if task.key not in self.pending.done:
+                    if self.store.intact(task.key):
+                        self._done(task, None)
+                    else:
+                        missing.append(task)
+            self.pending.add(missing)
+            if missing:
+                return True
+            tasks = then()
+        return False
 
+    def _fill(self) -> None:
+        """Submit what may start. Who was lost twice runs alone in a local pool: if that dies, the task is to blame."""
+        if self.executor is None:
+            self.executor = self.make_executor()
+        elastic = isinstance(self.executor, Elastic)
+        room = self.executor.room() if isinstance(self.executor, Elastic) else self.in_flight
+        while len(self.running) < room:
+            if not elastic and (self.suspects or any(self._suspect(task) for task in self.running.values())):
+                if not self.running:
+                    self._submit(self.executor, self.suspects.pop(0))
+                return
+            task = self.pending.take()
+            if task is None:
+                return
+            self._submit(self.executor, task)
 
-def _count_losses(tasks: Sequence[Task], state: _State) -> None:
-    for task in tasks:
-        state.lost[task.key] = state.lost.get(task.key, 0) + 1
-        if state.lost[task.key] >= _ATTEMPTS:
+    def _suspect(self, task: Task) -> bool:
+        return self.lost[task.key] >= _ATTEMPTS - 1
+
+    def _submit(self, executor: Executor, task: Task) -> None:
+        try:
+            with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
+                apart = isinstance(executor, Elastic) and executor.apart
+                sent = replace(task, needs=self._origins(task)) if apart else task
+                future = executor.submit(execute, self.store.folder, sent)
+        except (BrokenProcessPool, OSError, ValueError) as error:
+            # a pool that breaks while it starts another worker closes the pipes which that one was to inherit
+            if not (isinstance(error, BrokenProcessPool) or getattr(executor, "_broken", False)):
+                raise
+            future = Future()
+            future.set_exception(BrokenProcessPool(str(error)))
+        self.running[future] = task
+        future.add_done_callback(self.ended.put)
+
+    def _origins(self, task: Task) -> tuple[str, ...]:
+        """All artefacts that a task may read: those it needs, those that these were made of, and so on."""
+        found, left = dict[str, None](), list(task.needs)
+        while left:
+            if (key := left.pop()) not in found:
+                found[key] = None
+                left += self.needs.get(key, ())
+        return tuple(found)
+
+    def _wait(self) -> None:
+        """Until a task ends; on a cluster also now and then to see whether there is more room."""
+        try:
+            future = self.ended.get(timeout=1.0 if isinstance(self.executor, Elastic) else None)
+        except Empty:
+            return
+        if future in self.running:  # and not of an executor that is gone
+            self._collect(future, self.running.pop(future))
+
+    def _collect(self, future: "Future[Report]", task: Task) -> None:
+        """Note how a task ended."""
+        try:
+            report = future.result()
+        except WorkerLost as lost:
+            self._again(task, lost.times)
+        except BrokenExecutor as error:
+            self._renew(task, error)
+        else:
+            if report.error is not None:
+                self._fail(task, type(report.error)(f"{task.label}: {report.error}"))
+            elif report.crash is not None:
+                self._fail(task, TaskCrash(f"{task.label} failed:\n{report.crash}"))
+            elif not appears(self.store.path(task.key)):
+                self._again(task, 1)
+            else:
+                self._done(task, report)
+
+    def _done(self, task: Task, report: Report | None) -> None:
+        self.pending.finish(task.key)
+        self.made[task.stage] += 1
+        self.beyond = self.beyond or bool(task.needs)
+        self.renewed = 0
+        self.finished(task, report)
+
+    def _renew(self, task: Task, error: BrokenExecutor) -> None:
+        """Another executor in place of one that broke under this task, and what ran on it once more."""
+        alone = not isinstance(self.executor, Elastic)
+        self._stop()  # a worker that was just starting when another died is joined, never told to end
+        for future in [one for one in self.running if one.done() and not one.cancelled() and not one.exception()]:
+            self._collect(future, self.running.pop(future))
+        remove_parts(self.store.folder)
+        lost = [task, *self.running.values()]
+        self.running.clear()
+        self.renewed += 1
+        if isinstance(error, SchedulerLost) and self.renewed >= _ATTEMPTS:
+            msg = f"{error}: {self.renewed} times without a task done in between; start again to go on"
+            raise LamppostError(msg)
+        for one in lost:
+            if self.store.intact(one.key):
+                self._done(one, None)
+            else:
+                self._again(one, 0 if isinstance(error, SchedulerLost) else 1, alone=alone)
+
+    def _stop(self) -> None:
+        if self.executor is not None:
+            stop(self.executor)
+        self.executor = None
+
+    def _again(self, task: Task, times: int, *, alone: bool = False) -> None:
+        """Once more, unless its worker died too often."""
+        self.lost[task.key] += times
+        if self.lost[task.key] >= _ATTEMPTS:
             why = 'out of memory, killed, or started by a script without `if __name__ == "__main__":`?'
-            msg = f"{task.label}: its worker process died {_ATTEMPTS} times ({why})"
-            raise TaskCrash(msg)
+            self._fail(task, TaskCrash(f"{task.label}: its worker process died {_ATTEMPTS} times ({why})"))
+        elif alone and self._suspect(task):
+            self.suspects.append(task)
+        else:
+            self.pending.again(task)
+
+    def _fail(self, task: Task, error: Exception) -> None:
+        """The end of a branch; of the run, if it is one of many that fail alike, or nothing else is left to do."""
+        dropped = self.pending.drop(task.key)
+        self.failures[self.pending.place(task)] = error
+        self.dropped += len(dropped)
+        self.spoilt[task.stage] += 1
+        self.failed(task, error, dropped)
+        if isinstance(error, LamppostError) and not isinstance(error, ConfigError | DataError | FitError):
+            raise error
+        readings = all(not one.needs for one in self.running.values())
+        if dropped and readings and not self.pending and not self.suspects:
+            self._give_up()
+        if self.spoilt[task.stage] >= _HOPELESS and not self.made[task.stage]:
+            self.dropped += len(self.pending) + len(self.suspects)
+            self._give_up()
+
+    def _give_up(self) -> NoReturn:
+        """Raise the first error in the order of the plan; bare, if it left nothing to do but to read the input."""
+        error = self.failures[min(self.failures)]
+        if len(self.failures) == 1 and self.dropped and not self.beyond:
+            raise error
+        total = len(self.pending.done) + len(self.failures) + self.dropped + len(self.running)
+        counts = f"{len(self.failures)} of {total} tasks failed"
+        if self.dropped:
+            counts += f", {self.dropped} were not started because of that"
+        raise type(error)(f"{error}\n({counts})" if isinstance(error, TaskCrash) else f"{error} ({counts})")

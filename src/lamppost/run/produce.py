@@ -27,6 +27,7 @@ def run_production(
     preset: str | None = None,
     workers: int,
     quiet: bool = False,
+    dask: str | None = None,
     make_executor: Callable[[], Executor] | None = None,
 ) -> Made:
     """Generate all events and write them, process after process, to the parquet file `out`.
@@ -65,7 +66,7 @@ def run_production(
     about = {"schema": 1, "lamppost": __version__, "simulation": simulation}
     if extraction is not None:
         about |= describe(extraction)
-    return make_table(out, tasks, about, workers=workers, quiet=quiet, make_executor=make_executor)
+    return make_table(out, tasks, about, workers=workers, quiet=quiet, dask=dask, make_executor=make_executor)
 
 
 def simulate(

@@ -5,18 +5,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
 from lamppost.errors import ConfigError, DataError, LamppostError
 from lamppost.run.artefacts import Store, not_written, remove_parts
+from lamppost.run.cluster import executors
 from lamppost.run.costs import Costs
 from lamppost.run.folder import alone, make_folder
 from lamppost.run.graph import Task, run_graph
 from lamppost.run.progress import Progress
-from lamppost.run.worker import max_rss_mb, process_pool
+from lamppost.run.worker import max_rss_mb
 from lamppost.spec import digest
 
 __all__ = ["Made", "make_table", "metadata_of"]
@@ -47,6 +47,7 @@ def make_table(
     *,
     workers: int,
     quiet: bool = False,
+    dask: str | None = None,
     make_executor: Callable[[], Executor] | None = None,
 ) -> Made:
     """Run the tasks that are not done yet and join their arrow tables, in order, into the parquet file `out`.
@@ -69,6 +70,7 @@ def make_table(
         msg = f"{out}: was made with other settings or data, and was not touched: remove it, or name another file"
         raise ConfigError(msg)
     work = out.with_name(f"{out.name}.work")
+    pool = make_executor or executors(dask, min(workers, len(tasks)), work, quiet=quiet)
     make_folder(work)
     with alone(work):
         remove_parts(work)
@@ -79,7 +81,6 @@ def make_table(
                 costs.add(task, report)
                 progress.finished(task, report)
 
-            pool = make_executor or partial(process_pool, min(workers, len(tasks)))
             run_graph(tasks, store, pool, in_flight=workers + 1, finished=finished)
             metadata = {**about, "counts": _counts(store, tasks), "made_by": made_by}
             _join(store, tasks, out, metadata)

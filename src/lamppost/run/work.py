@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Required, TypedDict, Unpack
 
@@ -13,11 +12,12 @@ import tomli_w
 
 from lamppost.config import Setup, with_roots
 from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
+from lamppost.run.cluster import executors
 from lamppost.run.costs import Costs
 from lamppost.run.folder import alone, make_folder
 from lamppost.run.graph import Task, Then, nothing_more, run_graph
 from lamppost.run.progress import Progress
-from lamppost.run.worker import Report, max_rss_mb, process_pool
+from lamppost.run.worker import Report, max_rss_mb
 
 __all__ = ["Clock", "How", "Json", "Work", "read_result", "work_in"]
 
@@ -31,10 +31,11 @@ MADE = (
 
 
 class How(TypedDict, total=False):
-    """Tasks go to `make_executor()`, by default a pool of `workers` processes; no progress is shown if `quiet`."""
+    """Tasks go to a Dask cluster, or a pool of `workers` processes, or `make_executor()`; `quiet`: no progress."""
 
     workers: Required[int]
     quiet: bool
+    dask: str | None
     make_executor: Callable[[], Executor]
 
 
@@ -87,10 +88,11 @@ def work_in(
     """
     workers, quiet = how["workers"], how.get("quiet", False)
     store = Store(out / "artefacts")
+    made = executors(how.get("dask"), workers, store.folder, quiet=quiet)
     make_folder(store.folder)
     with alone(out):
         _clear(out, store, setup, sha256, name)
-        costs, executor = Costs(), how.get("make_executor") or partial(process_pool, workers)
+        costs, executor = Costs(), how.get("make_executor") or made
         with Progress(tasks, out / "log.jsonl", quiet=quiet) as progress:
             progress.event("start", seed=setup.seed, workers=workers, tasks=len(tasks), versions=provenance())
 
@@ -98,8 +100,12 @@ def work_in(
                 costs.add(task, report)
                 progress.finished(task, report)
 
+            def failed(task: Task, error: Exception, dropped: Sequence[Task]) -> None:
+                progress.event("failed", key=task.key, stage=task.stage, label=task.label, why=str(error))
+                progress.dropped([task, *dropped])
+
             def run(tasks: Sequence[Task], then: Then) -> None:
-                run_graph(tasks, store, executor, in_flight=workers + 1, finished=finished, then=then)
+                run_graph(tasks, store, executor, in_flight=workers + 1, finished=finished, failed=failed, then=then)
 
             work = Work(out, store, progress, run)
             result = {**make(work), **_spent(clock, costs), "workers": workers}

@@ -21,6 +21,7 @@ from lamppost.run.artefacts import Store
 __all__ = [
     "InlineExecutor",
     "Report",
+    "Task",
     "TaskFunction",
     "available_cores",
     "ctrl_c_held",
@@ -28,11 +29,24 @@ __all__ = [
     "max_rss_mb",
     "one_thread_each",
     "process_pool",
+    "set_up",
 ]
 
 TaskFunction = Callable[..., None]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
 _XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do, in which stage of the run, after which other tasks. `key` names the artefact it makes."""
+
+    key: str
+    stage: str
+    label: str
+    function: TaskFunction
+    arguments: Mapping[str, Any]
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,17 +61,18 @@ class Report:
     crash: str | None = None
 
 
-def execute(folder: Path, function: TaskFunction, key: str, arguments: Mapping[str, Any]) -> Report:
+def execute(folder: Path, task: Task) -> Report:
     """Run one task: `function(store, key, **arguments)` stores the artefact `key`."""
-    start = time.process_time()
+    start, store = time.process_time(), Store(folder)
     error, crash = None, None
     try:
-        function(Store(folder), key, **arguments)
+        if not store.intact(task.key):  # made meanwhile: by a worker that was given up, by another run
+            task.function(store, task.key, **task.arguments)
     except LamppostError as caught:
         error = caught
     except Exception:  # a task answers with an error value: one failure must not take the pool with it
         crash = traceback.format_exc()
-    return Report(key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
+    return Report(task.key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
 
 
 def max_rss_mb() -> float:
@@ -86,7 +101,7 @@ class InlineExecutor(Executor):
 
 def process_pool(workers: int) -> Executor:
     """Spawned workers of one thread each: results do not depend on their number, and forks inherit no locks."""
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_start, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=set_up, initargs=(os.getpid(),))
 
 
 @contextmanager
@@ -132,7 +147,8 @@ def _one_thread() -> dict[str, str]:
     return {**dict.fromkeys(_THREADS, "1"), "XLA_FLAGS": flags if _XLA in flags else f"{flags} {_XLA}".strip()}
 
 
-def _start(parent: int) -> None:
+def set_up(parent: int) -> None:
+    """Make this process a worker of one thread, which ends when the process `parent` that started it is gone."""
     os.environ.update(_one_thread())  # for what a pool used on its own loads later
     threading.Thread(target=_leave_with, args=(parent,), daemon=True).start()
     import pyarrow as pa

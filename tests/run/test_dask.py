@@ -1,0 +1,207 @@
+"""Tasks on a Dask cluster: the bits of a local pool, and clear words where it cannot be used."""
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("distributed", reason="the extra `dask` is not installed")
+pytest.importorskip("dask_jobqueue", reason="the extra `dask` is not installed")
+
+from lamppost.config.cluster import load_cluster
+from lamppost.errors import ConfigError, LamppostError
+from lamppost.run import cluster as client_side
+from lamppost.run.artefacts import Store, provenance
+from lamppost.run.cluster import DaskExecutor, executors
+from lamppost.run.connections import Address
+from lamppost.run.graph import Task, TaskCrash, run_graph
+from lamppost.run.worker import InlineExecutor, Report
+from small_campaign import bad_column, begun, campaign, content, deadly
+from small_cluster import SmallCluster, free_port, small_cluster
+from small_hunt import entries, finish, result_in, start, timeless
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallCluster]:
+    """A scheduler and a worker with two threads, in an environment that would have every library use two."""
+    libraries = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")
+    with small_cluster(
+        tmp_path_factory.mktemp("cluster"), **{f"{one}_NUM_THREADS": "2" for one in libraries}
+    ) as running:
+        yield running
+
+
+def run_in(out: Path, tasks: list[Task], make_executor: Callable[[], Executor]) -> list[str]:
+    """The tasks that were done, in the order in which they ended."""
+    done: list[str] = []
+    store = Store(out / "artefacts")
+    store.folder.mkdir(parents=True, exist_ok=True)
+
+    def finished(task: Task, report: Report | None) -> None:
+        done.append(task.key)
+
+    run_graph(tasks, store, make_executor, in_flight=3, finished=finished)
+    return done
+
+
+def on(cluster: SmallCluster, out: Path, **more: Any) -> Callable[[], Executor]:
+    return lambda: DaskExecutor(cluster.address, Address(cluster.address), out / "artefacts", **more)
+
+
+def test_a_hunt_has_the_bits_of_a_local_pool(
+    cluster: SmallCluster, tmp_path: Path, config: Path, finished: Path
+) -> None:
+    out = tmp_path / "run"
+    result = finish(start("hunt", config, "--out", out, "--dask", cluster.address, "--quiet", "--json"))
+    assert timeless(result) == timeless(result_in(finished))
+    for name in ("scores.parquet", "details.json"):
+        assert (out / name).read_bytes() == (finished / name).read_bytes()
+    assert {one["pid"] for one in entries(out, "done")}.isdisjoint({cluster.worker.pid, os.getpid()})
+    assert not list((out / "artefacts").glob(".*"))
+
+
+def test_workers_that_share_no_files_are_sent_them_once(cluster: SmallCluster, tmp_path: Path) -> None:
+    run_in(tmp_path / "here", campaign(), InlineExecutor)
+    tasks = campaign()
+    Store(tmp_path / "there" / "artefacts").folder.mkdir(parents=True)
+    for key in (tasks[0].key, tasks[1].key):  # done before: all that comes of them is to be sent
+        (tmp_path / "there" / "artefacts" / key).write_bytes((tmp_path / "here" / "artefacts" / key).read_bytes())
+    run_in(tmp_path / "there", tasks, on(cluster, tmp_path / "there", apart=True))
+    assert content(tmp_path / "there") == content(tmp_path / "here")
+    assert not begun(tmp_path / "there")
+    assert cluster.log().count("Run out-of-band function 'receive'") == 2
+    assert not list(cluster.folder.rglob("*.parquet"))  # the worker keeps nothing of a run that ended
+
+
+def test_what_always_fails_ends_its_branch(cluster: SmallCluster, tmp_path: Path) -> None:
+    """A process that dies takes neither its worker nor what runs beside it."""
+    tasks = [one for one in campaign() if one.stage in ("draw", "train")][:9]
+    events = tasks[0].key
+    tasks[1] = Task(tasks[1].key, "train", "dying", deadly, {}, (events,))
+    tasks[3] = Task(tasks[3].key, "train", "looking", bad_column, {}, (events,))
+    after = Task("claim.json", "claim", "claim", bad_column, {}, (tasks[1].key, tasks[2].key))
+    expected = (
+        r"(?s)^dying: its worker process died 3 times.*\(2 of 10 tasks failed, 1 were not started because of that\)$"
+    )
+    with pytest.raises(TaskCrash, match=expected):
+        run_in(tmp_path, [*tasks, after], on(cluster, tmp_path))
+    assert begun(tmp_path)[tasks[1].key] == 3
+    assert content(tmp_path).keys() == {one.key for one in tasks} - {tasks[1].key, tasks[3].key}
+    assert cluster.worker.poll() is None
+
+
+def test_a_worker_with_other_versions_is_refused(
+    cluster: SmallCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_side, "provenance", lambda: {**provenance(), "numpy": "0.9"})
+    with pytest.raises(
+        LamppostError, match=rf"^the Dask worker on \S+ has numpy {provenance()['numpy']}, expected 0\.9 "
+    ):
+        run_in(tmp_path, campaign(), on(cluster, tmp_path))
+    assert not content(tmp_path)
+
+
+def test_a_worker_without_our_files_is_refused(
+    cluster: SmallCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client_side, "write_file", lambda path, content: None)
+    with pytest.raises(LamppostError, match=r"does not see .*/artefacts: expected a file system that it shares"):
+        run_in(tmp_path, campaign(), on(cluster, tmp_path))
+    assert not content(tmp_path)
+
+
+def test_no_scheduler(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT", "1s")
+    address = f"tcp://127.0.0.1:{free_port()}"
+    process = start("hunt", config, "--out", tmp_path / "run", "--dask", address)
+    stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stdout, stderr.count("\n")) == (2, "", 1)
+    assert stderr.startswith(f"lamppost: {address}: no Dask scheduler answers within 1 s: ")
+
+
+@pytest.mark.parametrize("wrong", ["nowhere", "127.0.0.1:8786", ""])
+def test_neither_address_nor_file(tmp_path: Path, wrong: str) -> None:
+    with pytest.raises(ConfigError, match=rf"^--dask: expected local, .*, found '{wrong}'$"):
+        executors(wrong, 2, tmp_path)
+
+
+def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(LamppostError, match=r"^this needs distributed: pip install 'lamppost\[dask\]'$"):
+        executors("local", 2, tmp_path)
+
+
+WRONG = {
+    'memory = "2GB"': "cluster: expected a table with a kind",
+    'kind = "slurm"': "cluster 'slurm': memory: Field required",
+    'kind = "sge"\nmemory = "2GB"': "cluster: unknown kind 'sge', known are htcondor, lsf, pbs, slurm",
+    'kind = "slurm"\nmemory = "much"': "memory: String should match pattern",
+    'kind = "slurm"\nmemory = "2GB"\njobs = 0': r"jobs: expected at least one, or \[least, most\], found 0",
+    'kind = "slurm"\nmemory = "2GB"\njobs = [5, 2]': "expected at least one, or",
+    'kind = "htcondor"\nmemory = "2GB"\nqueue = "short"': "unknown key 'queue'",
+    'kind = "slurm': "cannot be read as TOML",
+}
+
+
+@pytest.mark.parametrize("text", WRONG)
+def test_a_wrong_table(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "slurm.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=rf"^{path}: .*{WRONG[text]}"):
+        executors(str(path), 2, tmp_path)
+
+
+SLURM = """
+kind = "slurm"
+queue = "short"
+account = "atlas"
+walltime = "04:00:00"
+directives = "--constraint=haswell"
+"""
+COMMON = 'memory = "4GB"\ncores = 4\njobs = [0, 20]\nprologue = "source setup.sh"\npython = "python3"\n'
+SCRIPTS = {
+    SLURM: (
+        *("#SBATCH -J lamppost", "#SBATCH -p short", "#SBATCH -A atlas", "#SBATCH -n 1", "#SBATCH --cpus-per-task=4"),
+        *("#SBATCH --mem=4G", "#SBATCH -t 04:00:00", "#SBATCH --constraint=haswell", "source setup.sh"),
+        *("python3 -m distributed.cli.dask_worker tcp://", "--nthreads 4 "),
+    ),
+    'kind = "pbs"\nqueue = "short"\naccount = "atlas"\nwalltime = "04:00:00"\n': (
+        *(
+            "#PBS -N lamppost",
+            "#PBS -q short",
+            "#PBS -A atlas",
+            "#PBS -l select=1:ncpus=4:mem=",
+            "#PBS -l walltime=04:00",
+        ),
+        *("source setup.sh", "--nthreads 4 "),
+    ),
+    'kind = "lsf"\nqueue = "short"\naccount = "atlas"\nwalltime = "04:00"\n': (
+        *("#BSUB -J lamppost", "#BSUB -q short", '#BSUB -P "atlas"', "#BSUB -n 4", "#BSUB -W 04:00", "source setup.sh"),
+    ),
+    'kind = "htcondor"\ndisk = "1GB"\ndirectives = {"+JobFlavour" = \'"workday"\'}\n': (
+        *("MY.DaskWorkerCores = 4", "MY.DaskWorkerMemory = 4000000000", "MY.DaskWorkerDisk = 1000000000"),
+        *('+JobFlavour = "workday"', "source setup.sh; python3 -m distributed.cli.dask_worker tcp://", "Queue"),
+    ),
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_job_scripts(tmp_path: Path, text: str) -> None:
+    """What is submitted; where there is such a batch system, `make test-cluster` submits it."""
+    path = tmp_path / "jobs.toml"
+    path.write_text(text + COMMON)
+    table = load_cluster(path)
+    arguments = table.arguments(tmp_path / "logs")
+    arguments.pop("scheduler_options")
+    import dask_jobqueue
+
+    name = table.dask_class.partition(":")[2]
+    job = getattr(dask_jobqueue, name).job_cls("tcp://127.0.0.1:8786", "worker", **arguments)
+    script = job.job_script()
+    for line in SCRIPTS[text]:
+        assert line in script
+    assert f"{tmp_path / 'logs'}" in script
