@@ -3,18 +3,70 @@
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from math import isfinite
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypedDict, TypeVar, cast
 
 from lamppost.config import Setup
 from lamppost.errors import ConfigError, LamppostError
 from lamppost.run import available_cores
+from lamppost.run.quantities import in_bytes
+from lamppost.run.work import How
 
-__all__ = ["Source", "cores", "report", "setup_of", "show"]
+__all__ = ["CACHE", "Options", "Source", "TableOptions", "cores", "how_of", "report", "setup_of", "show"]
 
 Source = str | os.PathLike[str] | dict[str, Any]
 """A TOML file, or the table it would hold."""
 S = TypeVar("S", bound=Setup)
+CACHE = "LAMPPOST_CACHE"
+"""The environment variable that names the cache."""
+
+
+class TableOptions(TypedDict, total=False):
+    """How a run works; its result does not depend on it.
+
+    workers: processes, by default one per core
+    quiet: no progress on stderr
+    cache: the folder of artefacts that several runs share; by default that of `LAMPPOST_CACHE`, that of the last start
+    in the same run folder, or the run folder's own
+    max_cache: the most that it may hold, in bytes or as in "20GB"; what was used longest ago goes first
+    """
+
+    workers: int | None
+    quiet: bool
+    cache: str | os.PathLike[str] | None
+    max_cache: int | str | None
+
+
+class Options(TableOptions, total=False):
+    """The same of runs that can say beforehand what they cost.
+
+    dry_run: run nothing but samples, for so many seconds at most, and return what the run would cost
+    """
+
+    dry_run: float | None
+
+
+def how_of(options: TableOptions | Options) -> How:
+    """How tasks are run.
+
+    Raises
+    ------
+    ConfigError
+        Naming the option that makes no sense.
+    """
+    most, seconds = options.get("max_cache"), cast(Options, options).get("dry_run")
+    cache = options.get("cache") or os.environ.get(CACHE)
+    if seconds is not None and not (isfinite(seconds) and seconds >= 0):
+        msg = f"dry_run: expected seconds, 0 or more, found {seconds}"
+        raise ConfigError(msg)
+    return {
+        "workers": cores(options.get("workers")),
+        "quiet": options.get("quiet", False),
+        "cache": Path(cache) if cache else None,
+        "max_cache": None if most is None else in_bytes(most, "max_cache"),
+        "dry_run": seconds,
+    }
 
 
 def setup_of(
@@ -37,9 +89,9 @@ def cores(workers: int | None) -> int:
     return workers or available_cores()
 
 
-def show(folder: Path, *, pdf: bool) -> None:
-    """Write the page of a run folder, if what draws figures is installed."""
-    if find_spec("matplotlib") and find_spec("mplhep"):
+def show(folder: Path, result: dict[str, Any], *, pdf: bool) -> None:
+    """Write the page of a run folder, if there is a result, and what draws figures is installed."""
+    if "estimate" not in result and find_spec("matplotlib") and find_spec("mplhep"):
         report(folder, pdf=pdf)
 
 

@@ -3,9 +3,9 @@
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from lamppost.api.folders import Source, cores, setup_of, show
+from lamppost.api.folders import Options, Source, how_of, setup_of, show
 from lamppost.config import Search, load, parse
 from lamppost.core import View
 from lamppost.errors import ConfigError
@@ -22,9 +22,8 @@ def hunt(
     config: Search | Source,
     out: "str | os.PathLike[str]",
     *,
-    workers: int | None = None,
-    quiet: bool = False,
     pdf: bool = False,
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Run a blind search from events to a global p-value.
 
@@ -36,13 +35,14 @@ def hunt(
         A TOML file, the table it would hold, or a `Search`.
     out
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing or changed is done.
-    workers, quiet, pdf
-        Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
-        report as PDF as well.
+    pdf
+        The figures of the report as PDF as well.
+    options
+        Workers, cache and the like, see `Options`: the result does not depend on them.
 
     Returns
     -------
-    The content of `result.json`.
+    The content of `result.json`; with `dry_run` what it would cost.
 
     Raises
     ------
@@ -51,8 +51,8 @@ def hunt(
     """
     search = setup_of(config, Search, load, parse)
     folder = Path(out)
-    result = run_hunt(search, folder, workers=cores(workers), quiet=quiet)
-    show(folder, pdf=pdf)
+    result = run_hunt(search, folder, **how_of(options))
+    show(folder, result, pdf=pdf)
     return result
 
 

@@ -4,10 +4,11 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
+from lamppost.api.folders import TableOptions, how_of
 from lamppost.errors import ConfigError
-from lamppost.run import available_cores, write_file
+from lamppost.run import write_file
 
 if TYPE_CHECKING:
     from lamppost.config.extract import FeatureRun
@@ -25,8 +26,7 @@ def features(
     *,
     preset: str | None = None,
     hunt: PathLike | None = None,
-    workers: int | None = None,
-    quiet: bool = False,
+    **options: Unpack[TableOptions],
 ) -> "Made":
     """Make a table of features of collisions: a parquet file, one row per selected event.
 
@@ -40,8 +40,8 @@ def features(
         A set of features by name: lhco4, lhco10, lhco12, wide.
     hunt
         Write the configuration of a hunt in this table as well, to this TOML file.
-    workers
-        Processes; default: one per core. The table does not depend on it, byte for byte.
+    options
+        Workers, cache and the like, see `TableOptions`: the table does not depend on them, byte for byte.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def features(
     asked = _features(source, preset)
     if hunt is not None:
         _check_hunt(Path(hunt), asked)
-    made = run_features(asked, Path(out), workers=_workers(workers), quiet=quiet)
+    made = run_features(asked, Path(out), **how_of(options))
     if hunt is not None:
         write_file(Path(hunt), _hunt_text(Path(hunt), Path(out), asked).encode())
     return made
@@ -110,8 +110,7 @@ def simulate(
     *,
     seed: int | None = None,
     features: str | None = None,
-    workers: int | None = None,
-    quiet: bool = False,
+    **options: Unpack[TableOptions],
 ) -> "Made":
     """Generate collisions and emulate a detector: a parquet file of particles, or of features.
 
@@ -125,8 +124,8 @@ def simulate(
         Replaces the seed of the source.
     features
         Write this preset's features instead of particles: for lhco4 a hundredth of the size.
-    workers
-        Processes; default: one per core. The file does not depend on it, byte for byte.
+    options
+        Workers, cache and the like, see `TableOptions`: the file does not depend on them, byte for byte.
 
     Raises
     ------
@@ -136,7 +135,7 @@ def simulate(
     from lamppost.run.produce import run_production
 
     asked = _production(source, seed)
-    return run_production(asked, Path(out), preset=features, workers=_workers(workers), quiet=quiet)
+    return run_production(asked, Path(out), preset=features, **how_of(options))
 
 
 def _production(source: Any, seed: int | None) -> "Production":
@@ -190,10 +189,3 @@ def display(
         raise ConfigError(msg)
     write_file(target, display_of(_features(source, preset if is_file else None), row).encode())
     return target
-
-
-def _workers(workers: int | None) -> int:
-    if workers is not None and workers < 1:
-        msg = f"workers: expected at least 1, found {workers}"
-        raise ConfigError(msg)
-    return workers or available_cores()

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, json_option, say, significance, work_options
+from lamppost.cli.common import add_verb, estimated, json_option, say, significance, took, work_of, work_options
 
 __all__ = ["add_verbs"]
 
@@ -35,7 +35,9 @@ def _hunt_options(hunt: argparse.ArgumentParser) -> None:
 def _hunt(options: argparse.Namespace) -> None:
     from lamppost.api import hunt
 
-    result = hunt(options.config, options.out, workers=options.workers, quiet=options.quiet, pdf=options.pdf)
+    result = hunt(options.config, options.out, pdf=options.pdf, **work_of(options))
+    if estimated(result, options):
+        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     page = options.out / "report.html"
@@ -50,7 +52,7 @@ def _hunt(options: argparse.Namespace) -> None:
     say(f"global           {claim} ({result['p_global_method']})")
     say(f"inclusive fit    local {significance(result['inclusive']['p_local'], result['inclusive']['z_local'])}")
     say(f"random score     global {significance(control['p_global'], control['z_global'])}")
-    say(f"took             {result['wall_s']:.0f} s, {result['cpu_s']:.0f} CPU s, {result['max_rss_mb']} MB")
+    say(f"took             {took(result)}")
     say(f"report           {page if page.exists() else 'none: needs the extra `report` (matplotlib, mplhep)'}")
 
 

@@ -6,10 +6,10 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import Any
 
-from lamppost.run.artefacts import Store, remove_parts
+from lamppost.run.artefacts import Store
 from lamppost.run.worker import Report, TaskFunction, ctrl_c_held, execute, one_thread_each
 
-__all__ = ["Task", "TaskCrash", "Then", "nothing_more", "run_graph"]
+__all__ = ["Task", "TaskCrash", "Tell", "Then", "nothing_more", "run_graph"]
 
 _ATTEMPTS = 3
 
@@ -35,6 +35,14 @@ def nothing_more() -> Sequence[Task]:
     return ()
 
 
+Tell = Callable[[str, Task, str], None]
+"""Told that a task has "begun", was "lost" with its worker, or has "failed", and why."""
+
+
+def _silent(what: str, task: Task, why: str) -> None:
+    """Nobody wants to know."""
+
+
 class TaskCrash(Exception):
     """A task failed for a reason that is not the user's to mend; the message holds its traceback."""
 
@@ -56,6 +64,7 @@ def run_graph(
     in_flight: int,
     finished: Callable[[Task, Report | None], None],
     then: Then = nothing_more,
+    tell: Tell = _silent,
 ) -> None:
     """Run all tasks whose artefact is not there yet, then those that `then()` returns, until it returns none.
 
@@ -79,17 +88,20 @@ def run_graph(
         while waiting or state.running or (waiting := _missing(then(), store, state, finished, then)):
             for task in [t for t in waiting if state.done.issuperset(t.needs)][: in_flight - len(state.running)]:
                 waiting.remove(task)
+                tell("begun", task, "")
                 state.running[_submit(executor, store, task)] = task
             if not state.running:
                 msg = f"{waiting[0].label} needs what no task makes"
                 raise TaskCrash(msg)
             ended, _ = wait(state.running, return_when=FIRST_COMPLETED)
-            broken = [lost for future in ended if (lost := _collect(future, state, finished))]
+            broken = [lost for future in ended if (lost := _collect(future, state, finished, tell))]
             if broken:
                 stop(executor)  # a worker that was just starting when another died is joined, never told to end
-                remove_parts(store.folder)
+                store.remove_parts()
                 again = [*broken, *state.running.values()]
                 state.running.clear()
+                for task in again:
+                    tell("lost", task, "")
                 _count_losses(again, state)
                 waiting[:0] = again
                 executor = make_executor()
@@ -143,7 +155,9 @@ def _submit(executor: Executor, store: Store, task: Task) -> "Future[Report]":
         return lost
 
 
-def _collect(future: "Future[Report]", state: _State, finished: Callable[[Task, Report | None], None]) -> Task | None:
+def _collect(
+    future: "Future[Report]", state: _State, finished: Callable[[Task, Report | None], None], tell: Tell
+) -> Task | None:
     """Note how a task ended; the task itself if its worker died under it."""
     task = state.running.pop(future)
     try:
@@ -151,12 +165,14 @@ def _collect(future: "Future[Report]", state: _State, finished: Callable[[Task, 
     except BrokenProcessPool:
         return task
     if report.error is not None:
+        tell("failed", task, str(report.error))
         raise type(report.error)(f"{task.label}: {report.error}")
     if report.crash is not None:
+        tell("failed", task, report.crash.strip().splitlines()[-1])
         msg = f"{task.label} failed:\n{report.crash}"
         raise TaskCrash(msg)
     state.done.add(task.key)
-    finished(task, report)
+    finished(task, None if report.found else report)
     return None
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lamppost.errors import LamppostError
-from lamppost.run.artefacts import Store
+from lamppost.run.artefacts import Store, bytes_written
 
 __all__ = [
     "InlineExecutor",
@@ -37,7 +37,10 @@ _XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 @dataclass(frozen=True)
 class Report:
-    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done."""
+    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done.
+
+    `found`: another run had made it when this one came to it. `written`: bytes, intermediate ones included.
+    """
 
     key: str
     pid: int
@@ -45,19 +48,24 @@ class Report:
     rss_mb: float
     error: LamppostError | None = None
     crash: str | None = None
+    found: bool = False
+    written: int = 0
 
 
 def execute(folder: Path, function: TaskFunction, key: str, arguments: Mapping[str, Any]) -> Report:
     """Run one task: `function(store, key, **arguments)` stores the artefact `key`."""
-    start = time.process_time()
-    error, crash = None, None
+    start, before = time.process_time(), bytes_written()
+    error, crash, store = None, None, Store(folder)
+    found = store.intact(key)  # another run may share this folder
     try:
-        function(Store(folder), key, **arguments)
+        if not found:
+            function(store, key, **arguments)
     except LamppostError as caught:
         error = caught
     except Exception:  # a task answers with an error value: one failure must not take the pool with it
         crash = traceback.format_exc()
-    return Report(key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
+    cpu_s, written = time.process_time() - start, bytes_written() - before
+    return Report(key, os.getpid(), cpu_s, max_rss_mb(), error, crash, found, written)
 
 
 def max_rss_mb() -> float:
