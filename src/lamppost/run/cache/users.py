@@ -28,7 +28,12 @@ _GONE = 30 * 86_400.0
 
 
 def _record(cache: Cache, folder: Path, name: str) -> Path:
-    return cache.used / f"{digest('use', str(folder.resolve()), name)[:24]}.keys"
+    return cache.used / f"{digest('use', _name(cache, folder), name)[:24]}.keys"
+
+
+def _name(cache: Cache, folder: Path) -> str:
+    """A run folder as its cache calls it; one that is its own cache may be moved."""
+    return str(folder.resolve()) if cache.shared(folder) else "."
 
 
 @dataclass
@@ -77,7 +82,7 @@ def using(cache: Cache, folder: Path, name: str) -> Iterator[Use]:
     """
     path, shared = _record(cache, folder, name), cache.shared(folder)
     about = {
-        "folder": str(folder.resolve()) if shared else ".",  # a run folder may be moved
+        "folder": _name(cache, folder),
         "name": name,
         "host": socket.gethostname(),
         "machine": machine(),

@@ -6,7 +6,7 @@ from lamppost.run.graph import Task
 
 __all__ = ["chosen"]
 
-_LEAST, _PART = 20, 0.15
+_LEAST, _PART = 40, 0.15
 """At most so many tasks are run, or this part of those that are missing."""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lamppost.run.cache import Cache
 from lamppost.run.estimate.choice import chosen
-from lamppost.run.estimate.measured import Cost, cost_of, measured
+from lamppost.run.estimate.measured import Cost, cost_of, measured, once_of
 from lamppost.run.estimate.sampling import sample
 from lamppost.run.graph import Task
 from lamppost.run.progress.sorts import name_of, prior
@@ -19,6 +19,8 @@ __all__ = ["estimate"]
 
 _GUESSED = 3.0
 """A sort of which no task was measured may cost so many times more, or less."""
+_ONCE = 0.5
+"""Relative error of what workers pay once: not every worker does everything."""
 
 
 def estimate(
@@ -34,9 +36,9 @@ def estimate(
     """What the tasks that are missing would cost; samples of those of which no cost is known take `seconds` at most.
 
     The cost of a sort is the mean over those measured, here or by other users of the cache, imports and compilation
-    apart, which every worker pays once. Its error is that of the mean, at least 10 %; 50 % where one was measured;
-    where none was, what its stage usually costs relative to others is taken, within a factor of 3. `cpu_s_range` is two
-    such errors wide to either side.
+    apart, which every worker pays once (`cpu_s_once`, known to a half). Its error is that of the mean, at least 10 %;
+    50 % where one was measured; where none was, what its stage usually costs relative to others is taken, within a
+    factor of 3. `cpu_s_range` is two such errors wide to either side.
     """
     begun, sorts = time.monotonic(), {task.key: name_of(task.stage, task.label) for task in tasks}
     known = measured(out, cache, sorts)
@@ -63,9 +65,8 @@ def _costs(sorts: Mapping[str, str], known: Mapping[str, Any]) -> dict[str, Cost
     guesses = sum(prior(sort) for sort in found)
     scale = sum(cost.cpu_s for cost in found.values()) / guesses if guesses else 1.0
     written = sum(cost.written for cost in found.values()) / max(len(found), 1)
-    guessed = {
-        sort: Cost(prior(sort) * scale, 0.0, 0.0, written, 0.0, 0) for sort in set(sorts.values()) - found.keys()
-    }
+    missing = set(sorts.values()) - found.keys()
+    guessed = {sort: Cost(prior(sort) * scale, 0.0, None, False, written, 0.0, 0) for sort in missing}
     return {sort: (found | guessed)[sort] for sort in dict.fromkeys(sorts.values())}
 
 
@@ -77,7 +78,7 @@ def _total(
     variance = low = high = 0.0
     for sort, cost in costs.items():
         n = left.get(sort, 0)
-        cpu_s = n * cost.cpu_s + min(n, workers) * cost.once
+        cpu_s = n * cost.cpu_s
         stage = stages.setdefault(sort.partition(":")[0], dict.fromkeys((*_COLUMNS, "cpu_s", "bytes"), 0))
         more = {"planned": planned[sort], "there": planned[sort] - n, "left": n, "cpu_s": cpu_s}
         for what, value in {**more, "bytes": n * cost.written, "measured": cost.samples}.items():
@@ -86,12 +87,14 @@ def _total(
             variance += (n * cost.error) ** 2
         else:
             low, high = low + (1 - 1 / _GUESSED) * cpu_s, high + (_GUESSED - 1) * cpu_s
-    cpu_s, error = sum(stage["cpu_s"] for stage in stages.values()), 2 * sqrt(variance)
+    once = once_of(costs) * min(workers, len(missing))
+    cpu_s, error = sum(stage["cpu_s"] for stage in stages.values()) + once, 2 * sqrt(variance + (_ONCE * once) ** 2)
     longest = max((costs[sorts[task.key]].cpu_s for task in missing), default=0.0)
     return {
         "tasks": {what: sum(stage[what] for stage in stages.values()) for what in _COLUMNS},
         "stages": [{"stage": stage, **about} for stage, about in stages.items()],
         "cpu_s": cpu_s,
+        "cpu_s_once": once,
         "cpu_s_range": [max(cpu_s - low - error, 0.0), cpu_s + high + error],
         "wall_s": max(cpu_s / workers, longest),
         "bytes": int(sum(stage["bytes"] for stage in stages.values())),

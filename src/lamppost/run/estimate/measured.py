@@ -11,7 +11,7 @@ import numpy as np
 from lamppost.run.cache import Cache, users
 from lamppost.run.progress.log import entries
 
-__all__ = ["Cost", "Measured", "cost_of", "measured"]
+__all__ = ["Cost", "Measured", "cost_of", "measured", "once_of"]
 
 _FEW = 0.5
 """Relative error of the cost of a sort of which one task was measured."""
@@ -31,11 +31,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a task of a sort costs: CPU seconds and their error, what a process pays once, bytes, MB."""
+    """What a task of a sort costs: CPU seconds and their error, bytes, MB; `first`: what the first in a process took.
+
+    `usual`: whether one was measured that was not the first.
+    """
 
     cpu_s: float
     error: float
-    once: float
+    first: float | None
+    usual: bool
     written: float
     rss_mb: float
     samples: int
@@ -76,9 +80,24 @@ def cost_of(some: Collection[Measured]) -> Cost:
     times = usual or first
     mean = _mean(times)
     spread = float(np.std(times, ddof=1)) / sqrt(len(times)) if len(times) > 1 else _FEW * mean
-    once = max(_mean(first) - mean, 0.0) if usual and first else 0.0
     written, memory = _mean([one.written for one in some]), max(one.rss_mb for one in some)
-    return Cost(mean, max(spread, _LEAST * mean), once, written, memory, len(some))
+    error = max(spread, _LEAST * mean)
+    return Cost(mean, error, _mean(first) if first else None, bool(usual), written, memory, len(some))
+
+
+def once_of(costs: Mapping[str, Cost]) -> float:
+    """CPU seconds that every process pays once, for imports and compilation, whatever it does first.
+
+    What the first of a sort took beyond the others; where there is no other, beyond the others of its stage.
+    """
+    total = 0.0
+    for sort, cost in costs.items():
+        if cost.first is not None:
+            stage = sort.partition(":")[0]
+            alike = [one.cpu_s for name, one in costs.items() if one.usual and name.partition(":")[0] == stage]
+            usual = cost.cpu_s if cost.usual else _mean(alike) if alike else cost.first
+            total += max(cost.first - usual, 0.0)
+    return total
 
 
 def _mean(values: Iterable[float]) -> float:

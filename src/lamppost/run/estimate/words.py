@@ -17,6 +17,7 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
         yield f"{row['stage']:<12}{counts}{_hours(row['cpu_s']):>10}{size(row['bytes']):>10}"
     low, high = found["cpu_s_range"]
     workers = f"{found['workers']} worker{'s' * (found['workers'] > 1)}"
+    yield f"{'start-up':<12}{'':>40}{_hours(found['cpu_s_once']):>10}"
     yield f"CPU time     {_hours(found['cpu_s'])}, between {_hours(low)} and {_hours(high)}"
     yield f"wall time    {clock(found['wall_s'])} with {workers}, if each has a core of its own"
     yield f"disk         {size(found['bytes'])} of artefacts to come, {size(found['disk_free'])} free"

@@ -86,6 +86,8 @@ class Progress:
             now = time.time()
             append(self._log, what, now, **facts)
             self._campaign.event(what, now, facts)
+            if what == "failed":  # it is no longer one that may be dropped
+                self._known.discard(facts["key"])
 
     def plan(self, tasks: Iterable[Task]) -> None:
         """Tasks that will be run; those that are known already count once."""
@@ -102,22 +104,18 @@ class Progress:
             self.event("dropped", tasks=_numbers(gone))
 
     def told(self, what: str, task: Task, why: str) -> None:
-        """A task has begun, was lost with its worker, or has failed; "dropped": it will not be run."""
-        if what == "dropped":
-            self.dropped([task])
-            return
+        """A task has begun, was lost with its worker, or has failed."""
         self.plan([task])
-        self.event(what, key=task.key, stage=task.stage, label=task.label, **({"why": why} if why else {}))
+        self.event(what, **_about(task), **({"why": why} if why else {}))
 
     def finished(self, task: Task, report: Report | None) -> None:
         """Count a task that was run, or found done by an earlier run."""
         self.plan([task])
-        about: dict[str, Any] = {"key": task.key, "stage": task.stage, "label": task.label}
         if report is None:
-            self.event("found", **about)
+            self.event("found", **_about(task))
             return
         facts = {"cpu_s": round(report.cpu_s, 3), "rss_mb": round(report.rss_mb, 1), "pid": report.pid}
-        self.event("done", **about, **facts, written=report.written)
+        self.event("done", **_about(task), **facts, written=report.written)
 
     def working(self, executor: Any) -> None:
         """Tasks go to this executor from now on."""
@@ -156,6 +154,10 @@ def workers_alive(executor: Any) -> int | None:
         return int(executor.workers_alive())
     processes: Sequence[Any] = list((getattr(executor, "_processes", None) or {}).values())
     return sum(alive(process.pid) for process in processes if process.pid) if processes else None
+
+
+def _about(task: Task) -> dict[str, Any]:
+    return {"key": task.key, "stage": task.stage, "label": task.label}
 
 
 def _numbers(tasks: Sequence[Task]) -> dict[str, int]:
