@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from lamppost.core import Method, Ratio, Window
@@ -57,10 +58,11 @@ def write_both(folder: Path) -> Store:
     store = Store(folder)
     store.write_arrays("a.parquet", arrays(), ABOUT)
     store.write_json("a.json", {"values": [1.0, 2.0, 3.0], "name": "one"})
+    store.write_table("a.arrow", pa.table({"pt": [[1.0, 2.0], []], "n": [1, 2]}).replace_schema_metadata({"a": "b"}))
     return store
 
 
-@pytest.mark.parametrize("key", ["a.parquet", "a.json"])
+@pytest.mark.parametrize("key", ["a.parquet", "a.json", "a.arrow"])
 def test_a_changed_byte_never_changes_what_is_read(tmp_path: Path, key: str) -> None:
     """Any byte, names and types included. A byte that means nothing may pass, as long as nothing else is read."""
     store = write_both(tmp_path)
@@ -79,10 +81,13 @@ def test_a_changed_byte_never_changes_what_is_read(tmp_path: Path, key: str) -> 
 
 
 def repr_of(store: Store, key: str) -> str:
+    if key.endswith("arrow"):
+        table = store.read_table(key)
+        return f"{table.to_pylist()} {table.schema.metadata}"
     return repr(store.read_json(key) if key.endswith("json") else store.read_arrays(key))
 
 
-@pytest.mark.parametrize("key", ["a.parquet", "a.json"])
+@pytest.mark.parametrize("key", ["a.parquet", "a.json", "a.arrow"])
 def test_a_cut_file_is_removed(tmp_path: Path, key: str) -> None:
     store = write_both(tmp_path)
     content = store.path(key).read_bytes()
@@ -92,7 +97,7 @@ def test_a_cut_file_is_removed(tmp_path: Path, key: str) -> None:
         assert not store.path(key).exists()
 
 
-@pytest.mark.parametrize("key", ["a.parquet", "a.json"])
+@pytest.mark.parametrize("key", ["a.parquet", "a.json", "a.arrow"])
 def test_another_file_in_its_place_is_removed(tmp_path: Path, key: str) -> None:
     store = write_both(tmp_path)
     for content in (b"[]", b"null", b'{"value": 1}', b'{"sha256": 1, "value": 1}', b"PAR1PAR1", b"\xff" * 100):

@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -312,12 +311,12 @@ def test_a_folder_is_held_or_not(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def looked_at(tmp_path: Path, cache: Cache) -> Iterator[Path]:
+def looked_at(tmp_path: Path, cache: Cache) -> Path:
     out = run_folder(tmp_path, "run", cache)
     with using(cache, out, "result.json") as use:
         use.add(["train-1.json"])
     fill(cache, "train-1.json", "train-2.json", "claim-1.json", "0123.arrow")
-    yield out
+    return out
 
 
 def test_what_is_told_of_a_cache(looked_at: Path, cache: Cache) -> None:

@@ -1,13 +1,16 @@
 """Running some tasks for a limited time."""
 
+import os
+import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from lamppost.run.cache import Cache, using
-from lamppost.run.graph import Task, run_graph, stop
+from lamppost.run.graph import Task, run_graph
 from lamppost.run.progress.log import append
 from lamppost.run.worker import Report, process_pool
 
@@ -44,19 +47,28 @@ def sample(out: Path, cache: Cache, tasks: Sequence[Task], seconds: float) -> No
         if time.monotonic() >= end:
             raise _TimeIsUp
 
-    def end_pools() -> None:
-        """A pool whose process is gone is made again, and then time is up."""
-        for pool in pools:
-            stop(pool)
+    with using(cache, out, DRY_RUN) as use, _ended_after(seconds, pools), suppress(_TimeIsUp):
+        use.add(task.key for task in tasks)
+        run_graph(tasks, cache.store, make, in_flight=1, finished=finished)
 
-    timer = threading.Timer(seconds, end_pools)
-    timer.daemon = True
-    timer.start()
+
+@contextmanager
+def _ended_after(seconds: float, pools: Sequence[Executor]) -> Iterator[None]:
+    """End the processes of these pools when time is up: a pool whose process is gone is made again, or not."""
+    over = threading.Event()
+
+    def watch() -> None:
+        over.wait(seconds)
+        while not over.wait(0.1):
+            for pool in pools:
+                for pid in list(getattr(pool, "_processes", None) or ()):
+                    with suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGTERM)
+
+    thread = threading.Thread(target=watch, name="end of the samples", daemon=True)
+    thread.start()
     try:
-        with using(cache, out, DRY_RUN) as use:
-            use.add(task.key for task in tasks)
-            run_graph(tasks, cache.store, make, in_flight=1, finished=finished)
-    except _TimeIsUp:
-        pass
+        yield
     finally:
-        timer.cancel()
+        over.set()
+        thread.join()
