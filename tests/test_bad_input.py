@@ -222,7 +222,7 @@ def test_data(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: py
     line = complaint(capfd, "hunt", config, "--out", out, "--quiet", "--workers", 1)
     assert not [name for name in bad.expected if name not in line], line
     left = {path.name for path in out.iterdir()}
-    assert left <= {".lock", "config.toml", "log.jsonl", "artefacts"}
+    assert left <= {".lock", "config.toml", "log.jsonl", "artefacts", "progress.html", "used"}
     assert not list(out.rglob("*.part"))
     assert not (tmp_path / "hacked").exists()
 

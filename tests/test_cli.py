@@ -132,9 +132,11 @@ def test_the_run_folder_is_complete(finished: Path) -> None:
         "config.toml",
         "details.json",
         "log.jsonl",
+        "progress.html",
         "report.html",
         "result.json",
         "scores.parquet",
+        "used",
     }
     assert pq.read_schema(finished / "scores.parquet").names == ["event", "window", "score"]
     resolved = tomllib.loads((finished / "config.toml").read_text())

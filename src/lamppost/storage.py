@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lamppost import __version__
 from lamppost.errors import DataError, LamppostError
+from lamppost.living import mark
 from lamppost.spec import load_kinds
 
 __all__ = [
@@ -121,7 +122,7 @@ def save(value: Fitted, path: str | Path) -> None:
 
 def write_whole(path: Path, content: bytes) -> None:
     """Write a file so that it is there complete or not at all; OSError if it cannot be."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part = path.with_name(f".{path.name}.{mark()}.part")
     try:
         with part.open("wb") as file:
             file.write(content)

@@ -98,7 +98,7 @@ def test_killed_and_started_again(folder: Path, finished: Path, tmp_path: Path, 
         process.communicate(timeout=30)
         assert not psutil.wait_procs(family, timeout=5)[1]
         assert not out.exists()
-    before = len(list(work.glob("*.arrow")))
+    before = len(list((work / "artefacts").glob("*.arrow")))
     made = json.loads(ended(run(folder, out, "--json")))
     assert made["found"] >= before >= points[-1]
     assert made["tasks"] == FILES

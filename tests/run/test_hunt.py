@@ -156,7 +156,14 @@ def test_a_result_never_stands_beside_another_configuration(tmp_path: Path) -> N
     spoilt = {**events(), "a": np.full(4000, np.nan)}
     with pytest.raises(lamppost.LamppostError, match="column 'a'"):
         hunt(write_hunt(tmp_path, spoilt, fit={"toys": 200}), out)
-    assert {path.name for path in out.iterdir()} == {".lock", "config.toml", "log.jsonl", "artefacts"}
+    assert {path.name for path in out.iterdir()} == {
+        ".lock",
+        "config.toml",
+        "log.jsonl",
+        "artefacts",
+        "progress.html",
+        "used",
+    }
 
 
 def test_where_there_is_no_excess_z_is_zero(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

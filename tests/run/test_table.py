@@ -78,7 +78,7 @@ def test_what_is_finished_is_kept(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"^chunk 3: row 7: expected a number, found none \(1 of 6 tasks failed\)$"):
         inline(out, tasks(tmp_path, fails=3))
     assert not out.exists()
-    done = {path.name for path in (tmp_path / "t.parquet.work").glob("*.arrow")}
+    done = {path.name for path in (tmp_path / "t.parquet.work" / "artefacts").glob("*.arrow")}
     made = inline(out, tasks(tmp_path))
     assert made.found == len(done) == CHUNKS - 1
     assert sorted(calls(tmp_path)) == sorted([*range(CHUNKS), 3])
@@ -88,11 +88,11 @@ def test_what_is_finished_is_kept(tmp_path: Path) -> None:
 def test_a_damaged_chunk_is_made_again(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         inline(tmp_path / "t.parquet", tasks(tmp_path, fails=3))
-    spoilt = tmp_path / "t.parquet.work" / "01.arrow"
+    spoilt = tmp_path / "t.parquet.work" / "artefacts" / "01.arrow"
     content = bytearray(spoilt.read_bytes())
     content[len(content) // 2] ^= 1
     spoilt.write_bytes(content)
-    (tmp_path / "t.parquet.work" / "02.arrow").write_bytes(b"")
+    (tmp_path / "t.parquet.work" / "artefacts" / "02.arrow").write_bytes(b"")
     assert inline(tmp_path / "t.parquet", tasks(tmp_path)).found == CHUNKS - 3
     assert calls(tmp_path).count(1) == calls(tmp_path).count(2) == 2
 

@@ -1,6 +1,7 @@
 """What a user calls: from collisions to features, from a configuration to a result and a report."""
 
 from lamppost.api.calibration import calibrate
+from lamppost.api.campaigns import cache, progress
 from lamppost.api.comparison import compare, reach
 from lamppost.api.exclusion import limits
 from lamppost.api.folders import report
@@ -13,6 +14,7 @@ from lamppost.api.statements import ready_to_write, write_statements
 __all__ = [
     "SpectrumFit",
     "agreement",
+    "cache",
     "calibrate",
     "check",
     "compare",
@@ -23,6 +25,7 @@ __all__ = [
     "hunt",
     "init",
     "limits",
+    "progress",
     "reach",
     "ready_to_write",
     "report",

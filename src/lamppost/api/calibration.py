@@ -2,9 +2,9 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from lamppost.api.folders import Source, cores, region_of, setup_of, show, where
+from lamppost.api.folders import Options, Source, how_of, region_of, setup_of, show
 from lamppost.config import Search, load, parse
 from lamppost.errors import ConfigError
 from lamppost.run.calibrate.calibration import run_calibration
@@ -17,11 +17,9 @@ def calibrate(
     out: "str | os.PathLike[str]",
     *,
     experiments: int | None = None,
-    workers: int | None = None,
-    dask: "str | os.PathLike[str] | None" = None,
-    quiet: bool = False,
     pdf: bool = False,
     invert: bool = False,
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Run the whole hunt again and again in pseudo-data without signal: are its p-values right?
 
@@ -36,7 +34,7 @@ def calibrate(
         The run folder. If it holds an earlier, perhaps interrupted calibration, only what is missing is done.
     experiments
         Pseudo-experiments without signal; default: what the configuration says.
-    workers, dask, quiet, pdf
+    pdf, options
         As in `hunt`.
     invert
         Draw pseudo-data from the control region, the events that `select` rejects.
@@ -57,6 +55,6 @@ def calibrate(
             raise ConfigError(msg)
         settings = search.calibrate.model_copy(update={"experiments": experiments})
         search = search.model_copy(update={"calibrate": settings})
-    result = run_calibration(search, Path(out), workers=cores(workers), dask=where(dask), quiet=quiet)
-    show(Path(out), pdf=pdf)
+    result = run_calibration(search, Path(out), **how_of(options))
+    show(Path(out), result, pdf=pdf)
     return result

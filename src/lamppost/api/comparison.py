@@ -3,9 +3,9 @@
 import os
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from lamppost.api.folders import Source, cores, setup_of, show, where
+from lamppost.api.folders import Options, Source, how_of, setup_of, show
 from lamppost.config import Comparison, load_comparison, parse_comparison
 from lamppost.errors import ConfigError
 from lamppost.run.compare.comparison import run_comparison
@@ -19,10 +19,8 @@ def compare(
     out: str | os.PathLike[str],
     *,
     shift: float | None = None,
-    workers: int | None = None,
-    dask: str | os.PathLike[str] | None = None,
-    quiet: bool = False,
     pdf: bool = False,
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Compare methods on labelled events: inject signal, train each method on the same draws, judge it by the truth.
 
@@ -36,25 +34,22 @@ def compare(
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing or changed is done.
     shift
         c of the correlated set, x + c m for the features `compare.shifted`; default: what the configuration says.
-    workers, quiet, pdf
-        Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
-        page as PDF as well.
-    dask
-        As in `hunt`: tasks run on a Dask cluster.
+    pdf
+        The figures of the page as PDF as well.
+    options
+        Workers, cache and the like, see `Options`: the result does not depend on them.
 
     Returns
     -------
-    The content of `compare.json`.
+    The content of `compare.json`; with `dry_run` what it would cost.
 
     Raises
     ------
     LamppostError
         One line that names the file, column, window or parameter at fault.
     """
-    result = run_comparison(
-        _comparison(config, shift), Path(out), workers=cores(workers), dask=where(dask), quiet=quiet
-    )
-    show(Path(out), pdf=pdf)
+    result = run_comparison(_comparison(config, shift), Path(out), **how_of(options))
+    show(Path(out), result, pdf=pdf)
     return result
 
 
@@ -63,10 +58,8 @@ def reach(
     out: str | os.PathLike[str],
     *,
     shift: float | None = None,
-    workers: int | None = None,
-    dask: str | os.PathLike[str] | None = None,
-    quiet: bool = False,
     pdf: bool = False,
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Run whole blind hunts in data with ever fewer injected events: how much signal does each method need?
 
@@ -74,8 +67,8 @@ def reach(
     are left out, the fit to all events takes part. Returns the content of `reach.json`, which may stand beside
     `compare.json` of the same configuration.
     """
-    result = run_reach(_comparison(config, shift), Path(out), workers=cores(workers), dask=where(dask), quiet=quiet)
-    show(Path(out), pdf=pdf)
+    result = run_reach(_comparison(config, shift), Path(out), **how_of(options))
+    show(Path(out), result, pdf=pdf)
     return result
 
 

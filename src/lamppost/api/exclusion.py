@@ -3,9 +3,9 @@
 import os
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from lamppost.api.folders import Source, cores, setup_of, show, where
+from lamppost.api.folders import Options, Source, how_of, setup_of, show
 from lamppost.config import Search, load, parse
 from lamppost.run.limits.limits import run_limits
 from lamppost.run.limits.tables import write_submission
@@ -17,10 +17,8 @@ def limits(
     config: Search | Source,
     out: "str | os.PathLike[str]",
     *,
-    workers: int | None = None,
-    dask: "str | os.PathLike[str] | None" = None,
-    quiet: bool = False,
     pdf: bool = False,
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Set limits on signals: inject them into the data, train everything again, fit the data without them.
 
@@ -35,7 +33,7 @@ def limits(
         A TOML file, the table it would hold, or a `Search`.
     out
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing is done.
-    workers, dask, quiet, pdf
+    pdf, options
         As in `hunt`.
 
     Returns
@@ -49,8 +47,8 @@ def limits(
     """
     folder = Path(out)
     search = setup_of(config, Search, load, parse)
-    result = run_limits(search, folder, workers=cores(workers), dask=where(dask), quiet=quiet)
-    if find_spec("hepdata_lib"):
+    result = run_limits(search, folder, **how_of(options))
+    if "estimate" not in result and find_spec("hepdata_lib"):
         write_submission(result, folder)
-    show(folder, pdf=pdf)
+    show(folder, result, pdf=pdf)
     return result

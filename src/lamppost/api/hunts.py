@@ -3,9 +3,9 @@
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
-from lamppost.api.folders import Source, cores, region_of, setup_of, show, where
+from lamppost.api.folders import Options, Source, how_of, region_of, setup_of, show
 from lamppost.config import Search, load, parse
 from lamppost.core import Events, View, Window
 from lamppost.errors import ConfigError
@@ -13,7 +13,6 @@ from lamppost.io import read
 from lamppost.run import MassModel, SmoothMass, blind_view, check_events, check_windows, run_hunt, write_file
 from lamppost.run.blind.stage import is_logged, run_blind, run_open, run_without_blind
 from lamppost.run.blind.tasks import outside
-from lamppost.run.work import How
 from lamppost.search import QuantileMap
 
 __all__ = ["check", "hunt", "init", "view"]
@@ -27,13 +26,11 @@ def hunt(
     config: Search | Source,
     out: "str | os.PathLike[str]",
     *,
-    workers: int | None = None,
-    dask: "str | os.PathLike[str] | None" = None,
-    quiet: bool = False,
     pdf: bool = False,
     unblind: str | None = None,
     despite: str | None = None,
     invert: bool = False,
+    **options: Unpack[Options],
 ) -> dict[str, Any]:
     """Run a blind search from events to a global p-value.
 
@@ -45,21 +42,19 @@ def hunt(
         A TOML file, the table it would hold, or a `Search`.
     out
         The run folder. If it holds an earlier, perhaps interrupted run, only what is missing or changed is done.
-    workers, quiet, pdf
-        Processes, by default one per core: the result does not depend on it. No progress on stderr. The figures of the
-        report as PDF as well.
-    dask
-        Where tasks run instead: the address of a Dask scheduler (`tcp://HOST:PORT`), `local`, or a TOML file that says
-        how a batch system starts workers.
+    pdf
+        The figures of the report as PDF as well.
     unblind, despite
         With `[blind]` in the configuration: open the windows of the hunt that was frozen with this hash; the reason to
         do so although blind tests failed, which is logged.
     invert
         Hunt in the control region, the events that `select` rejects; nothing is blind there.
+    options
+        Workers, cache and the like, see `Options`: the result does not depend on them.
 
     Returns
     -------
-    The content of `result.json`; of `blind.json` while the windows are closed.
+    The content of `result.json`; of `blind.json` while the windows are closed; with `dry_run` what it would cost.
 
     Raises
     ------
@@ -68,7 +63,7 @@ def hunt(
     """
     search = region_of(setup_of(config, Search, load, parse), invert=invert)
     folder = Path(out)
-    how: How = {"workers": cores(workers), "dask": where(dask), "quiet": quiet}
+    how = how_of(options)
     if unblind is not None:
         result = run_open(search, folder, unblind, despite, **how)
     elif despite is not None:
@@ -80,7 +75,7 @@ def hunt(
         result = run_without_blind(search, folder, **how)
     else:
         result = run_hunt(search, folder, **how)
-    show(folder, pdf=pdf)
+    show(folder, result, pdf=pdf)
     return result
 
 

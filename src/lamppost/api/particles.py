@@ -4,9 +4,9 @@ import os
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
-from lamppost.api.folders import cores, where
+from lamppost.api.folders import TableOptions, how_of
 from lamppost.errors import ConfigError
 from lamppost.run import write_file
 
@@ -26,9 +26,7 @@ def features(
     *,
     preset: str | None = None,
     hunt: PathLike | None = None,
-    workers: int | None = None,
-    dask: PathLike | None = None,
-    quiet: bool = False,
+    **options: Unpack[TableOptions],
 ) -> "Made":
     """Make a table of features of collisions: a parquet file, one row per selected event.
 
@@ -42,10 +40,8 @@ def features(
         A set of features by name: lhco4, lhco10, lhco12, wide.
     hunt
         Write the configuration of a hunt in this table as well, to this TOML file.
-    workers
-        Processes; default: one per core. The table does not depend on it, byte for byte.
-    dask
-        As in `hunt`: tasks run on a Dask cluster.
+    options
+        Workers, cache and the like, see `TableOptions`: the table does not depend on them, byte for byte.
 
     Raises
     ------
@@ -57,7 +53,7 @@ def features(
     asked = _features(source, preset)
     if hunt is not None:
         _check_hunt(Path(hunt), asked)
-    made = run_features(asked, Path(out), workers=cores(workers), dask=where(dask), quiet=quiet)
+    made = run_features(asked, Path(out), **how_of(options))
     if hunt is not None:
         write_file(Path(hunt), _hunt_text(Path(hunt), Path(out), asked).encode())
     return made
@@ -114,9 +110,7 @@ def simulate(
     *,
     seed: int | None = None,
     features: str | None = None,
-    workers: int | None = None,
-    dask: PathLike | None = None,
-    quiet: bool = False,
+    **options: Unpack[TableOptions],
 ) -> "Made":
     """Generate collisions and emulate a detector: a parquet file of particles, or of features.
 
@@ -130,10 +124,8 @@ def simulate(
         Replaces the seed of the source.
     features
         Write this preset's features instead of particles: for lhco4 a hundredth of the size.
-    workers
-        Processes; default: one per core. The file does not depend on it, byte for byte.
-    dask
-        As in `hunt`: tasks run on a Dask cluster.
+    options
+        Workers, cache and the like, see `TableOptions`: the file does not depend on them, byte for byte.
 
     Raises
     ------
@@ -143,7 +135,7 @@ def simulate(
     from lamppost.run.produce import run_production
 
     asked = _production(source, seed)
-    return run_production(asked, Path(out), preset=features, workers=cores(workers), dask=where(dask), quiet=quiet)
+    return run_production(asked, Path(out), preset=features, **how_of(options))
 
 
 def _production(source: Any, seed: int | None) -> "Production":

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lamppost import __version__
-from lamppost.cli import calibration, comparison, exclusion, hunts, particles, spectra
+from lamppost.cli import calibration, campaigns, comparison, exclusion, hunts, particles, spectra
 from lamppost.errors import LamppostError
 
 __all__ = ["main", "parser"]
@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"lamppost {__version__}")
     verbs = top.add_subparsers(title="verbs", metavar="VERB", required=True)
-    for module in (hunts, calibration, exclusion, comparison, spectra, particles):
+    for module in (hunts, calibration, exclusion, comparison, spectra, particles, campaigns):
         module.add_verbs(verbs)
     return top
 

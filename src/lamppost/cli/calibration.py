@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, invert_option, json_option, say, work_options
+from lamppost.cli.common import add_verb, estimated, invert_option, json_option, say, took, work_of, work_options
 
 __all__ = ["add_verbs"]
 
@@ -31,12 +31,12 @@ def _calibrate(options: argparse.Namespace) -> None:
         options.config,
         options.out,
         experiments=options.experiments,
-        workers=options.workers,
-        dask=options.dask,
-        quiet=options.quiet,
         pdf=options.pdf,
         invert=options.invert,
+        **work_of(options),
     )
+    if estimated(result, options):
+        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     for line in [json.dumps(result)] if options.json else _lines(result, options.out):
@@ -65,5 +65,5 @@ def _lines(result: Mapping[str, Any], out: Path) -> Iterator[str]:
     made = result["certificate"]
     yield f"certificate      {out / 'certificate.json'}: {'valid' if made['valid'] else 'NOT valid'}"
     page = out / "calibration.html"
-    yield f"took             {result['wall_s']:.0f} s, {result['cpu_s']:.0f} CPU s, {result['max_rss_mb']} MB"
+    yield f"took             {took(result)}"
     yield f"page             {page if page.exists() else 'none: needs the extra `report` (matplotlib, mplhep)'}"

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, json_option, say, work_options
+from lamppost.cli.common import add_verb, estimated, json_option, say, took, work_of, work_options
 
 __all__ = ["add_verbs", "reach_table", "table"]
 
@@ -33,11 +33,11 @@ def _compare(options: argparse.Namespace) -> None:
         options.config,
         options.out,
         shift=options.shift,
-        workers=options.workers,
-        dask=options.dask,
-        quiet=options.quiet,
         pdf=options.pdf,
+        **work_of(options),
     )
+    if estimated(result, options):
+        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     if options.json:
@@ -46,7 +46,7 @@ def _compare(options: argparse.Namespace) -> None:
     for line in (reach_table if options.reach else table)(result):
         say(line)
     page = options.out / "comparison.html"
-    say(f"took {result['wall_s']:.0f} s, {result['cpu_s']:.0f} CPU s, {result['max_rss_mb']} MB")
+    say(f"took {took(result)}")
     say(f"page {page if page.exists() else 'none: needs the extra `report` (matplotlib, mplhep)'}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, json_option, say, work_options
+from lamppost.cli.common import add_verb, estimated, json_option, say, took, work_of, work_options
 
 __all__ = ["add_verbs"]
 
@@ -28,11 +28,11 @@ def _limits(options: argparse.Namespace) -> None:
     result = limits(
         options.config,
         options.out,
-        workers=options.workers,
-        dask=options.dask,
-        quiet=options.quiet,
         pdf=options.pdf,
+        **work_of(options),
     )
+    if estimated(result, options):
+        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     for line in [json.dumps(result)] if options.json else _lines(result, options.out):
@@ -51,7 +51,7 @@ def _lines(result: Mapping[str, Any], out: Path) -> Iterator[str]:
             yield _row(row, signal["per_event"] or 1.0)
     page = out / "limits.html"
     yield ""
-    yield f"took             {result['wall_s']:.0f} s, {result['cpu_s']:.0f} CPU s, {result['max_rss_mb']} MB"
+    yield f"took             {took(result)}"
     yield f"table            {out / 'limits.csv'}"
     yield f"page             {page if page.exists() else 'none: needs the extra `report` (matplotlib, mplhep)'}"
 

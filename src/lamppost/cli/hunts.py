@@ -7,7 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from lamppost.cli.blinded import blind_lines, opened_lines
-from lamppost.cli.common import add_verb, invert_option, json_option, say, significance, work_options
+from lamppost.cli.common import (
+    add_verb,
+    estimated,
+    invert_option,
+    json_option,
+    say,
+    significance,
+    took,
+    work_of,
+    work_options,
+)
 
 __all__ = ["add_verbs"]
 
@@ -47,14 +57,14 @@ def _hunt(options: argparse.Namespace) -> None:
     result = hunt(
         options.config,
         options.out,
-        workers=options.workers,
-        dask=options.dask,
-        quiet=options.quiet,
         pdf=options.pdf,
         unblind=options.unblind,
         despite=options.despite,
         invert=options.invert,
+        **work_of(options),
     )
+    if estimated(result, options):
+        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     page = options.out / "report.html"
@@ -77,7 +87,7 @@ def _hunt(options: argparse.Namespace) -> None:
     say(f"random score     global {significance(control['p_global'], control['z_global'])}")
     for line in opened_lines(result):
         say(line)
-    say(f"took             {result['wall_s']:.0f} s, {result['cpu_s']:.0f} CPU s, {result['max_rss_mb']} MB")
+    say(f"took             {took(result)}")
     say(f"report           {page if page.exists() else 'none: needs the extra `report` (matplotlib, mplhep)'}")
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lamppost.cli.common import add_verb, json_option, say, work_options
+from lamppost.cli.common import add_verb, json_option, say, table_options, work_of
 from lamppost.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _simulate_options(simulate: argparse.ArgumentParser) -> None:
         "--compare", nargs=2, type=Path, metavar=("TABLE", "REFERENCE"), help="compare two tables of features instead"
     )
     simulate.add_argument("--columns", nargs="+", metavar="NAME", help="the columns to compare; default: all in common")
-    work_options(simulate)
+    table_options(simulate)
     json_option(simulate)
 
 
@@ -52,7 +52,7 @@ def _features_options(features: argparse.ArgumentParser) -> None:
     features.add_argument("--preset", metavar="NAME", help="lhco4, lhco10, lhco12, lhco or wide")
     features.add_argument("--hunt", type=Path, metavar="FILE.toml", help="write the configuration of a hunt as well")
     features.add_argument("--list", action="store_true", help="list all features with their formulas, do nothing else")
-    work_options(features)
+    table_options(features)
     json_option(features)
 
 
@@ -74,9 +74,7 @@ def _simulate(options: argparse.Namespace) -> None:
         _out(options.out),
         seed=options.seed,
         features=options.features,
-        workers=options.workers,
-        dask=options.dask,
-        quiet=options.quiet,
+        **work_of(options),
     )
     _tell(made, options.json, _generated)
 
@@ -113,9 +111,7 @@ def _features(options: argparse.Namespace) -> None:
         _out(options.out),
         preset=options.preset,
         hunt=options.hunt,
-        workers=options.workers,
-        dask=options.dask,
-        quiet=options.quiet,
+        **work_of(options),
     )
     _tell(made, options.json, _read)
 

@@ -1,26 +1,34 @@
 """Artefacts: files named by the hash of what made them, written whole or not at all, checked when read."""
 
 import json
-from collections.abc import Mapping
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import cache
 from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lamppost.errors import LamppostError
+from lamppost.living import mark, owner_lives
 from lamppost.storage import write_whole
 
-__all__ = ["Store", "not_written", "provenance", "remove_parts", "write_file"]
+__all__ = ["Store", "bytes_written", "left_overs", "not_written", "provenance", "remove_parts", "write_file"]
 
 _LIBRARIES = (
     *("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm", "jax", "jaxlib", "optax", "equinox"),
     *("awkward", "uproot", "h5py", "fastjet", "pythia8mc"),
 )
 _DIGEST = 32
+_FORGOTTEN = 7 * 86_400.0
+"""Seconds after which an unfinished file is a dead process's, if nothing else tells."""
+_written = 0
 
 
 @cache
@@ -48,10 +56,17 @@ def write_file(path: Path, content: bytes) -> None:
     LamppostError
         If it cannot be written: what was there before is still there, and the run can be started again.
     """
+    global _written
     try:
         write_whole(path, content)
     except OSError as error:
         raise not_written(path, error) from None
+    _written += len(content)
+
+
+def bytes_written() -> int:
+    """Bytes that this process has written so far with `write_file`."""
+    return _written
 
 
 def not_written(path: Path, error: OSError) -> LamppostError:
@@ -60,10 +75,33 @@ def not_written(path: Path, error: OSError) -> LamppostError:
     return LamppostError(f"{path}: cannot be written: {why}; what is finished is kept, start again to go on")
 
 
+def left_overs(folder: Path) -> list[Path]:
+    """Unfinished files and scratch folders whose process is dead: of this machine, or a week old."""
+    found = [*folder.glob(".*.part"), *folder.glob("*.work")]
+    return [path for path in found if not (owner_lives(path.name) or _recent(path))]
+
+
+def _recent(path: Path) -> bool:
+    """Whether an unfinished file may be a living process's of another machine."""
+    if owner_lives(path.name) is not None:
+        return False
+    try:
+        return time.time() - path.stat().st_mtime < _FORGOTTEN
+    except OSError:  # finished, and renamed
+        return True
+
+
 def remove_parts(folder: Path) -> None:
-    """Remove what a killed process left half-written."""
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+    """Remove everything that is half-made, in a folder that no other process writes into."""
+    _remove([*folder.glob(".*.part"), *folder.glob("*.work")])
+
+
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 class Store:
@@ -75,6 +113,29 @@ class Store:
     def path(self, key: str) -> Path:
         """Where the artefact of that key is."""
         return self.folder / key
+
+    def remove_parts(self) -> None:
+        """Remove what processes that were killed have left half-made; not what living ones are making."""
+        _remove(left_overs(self.folder))
+
+    @contextmanager
+    def temporary(self, key: str) -> Iterator[Path]:
+        """A folder for what the task of that key makes and does not keep; gone at the end, in any case.
+
+        Raises
+        ------
+        LamppostError
+            If it cannot be made.
+        """
+        folder = self.folder / f".{Path(key).stem}.{mark()}.work"
+        try:
+            folder.mkdir()
+        except OSError as error:
+            raise not_written(folder, error) from None
+        try:
+            yield folder
+        finally:
+            rmtree(folder, ignore_errors=True)
 
     def write_json(self, key: str, value: Any) -> None:
         """Store plain values."""
@@ -153,20 +214,40 @@ class Store:
         return dict(json.loads(metadata.get(b"about", b"{}")))
 
     def intact(self, key: str) -> bool:
-        """Whether the artefact exists and is whole; a damaged one is removed, to be made again."""
-        if not self.path(key).exists():
-            return False
-        try:
-            if key.endswith(".json"):
-                self.read_json(key)
-            elif key.endswith(".arrow"):
-                self.read_table(key)
+        """Whether the artefact exists and is whole; a damaged one is removed, to be made again.
+
+        One that is whole counts as used now.
+        """
+        path = self.path(key)
+        while (before := _stamp(path)) is not None:
+            try:
+                self._read(key)
+            except Exception:  # readers make anything of damaged bytes
+                if _stamp(path) == before:  # else another run has made it again meanwhile
+                    path.unlink(missing_ok=True)
+                    return False
             else:
-                self.read_arrays(key)
-        except Exception:  # readers make anything of damaged bytes
-            self.path(key).unlink(missing_ok=True)
-            return False
-        return True
+                with suppress(OSError):  # another user's
+                    os.utime(path)
+                return True
+        return False
+
+    def _read(self, key: str) -> None:
+        if key.endswith(".json"):
+            self.read_json(key)
+        elif key.endswith(".arrow"):
+            self.read_table(key)
+        else:
+            self.read_arrays(key)
+
+
+def _stamp(path: Path) -> tuple[int, int, int] | None:
+    """What tells a file from one that has taken its name since; None if there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def _hash_of(arrays: Mapping[str, NDArray[Any]], about: str) -> str:

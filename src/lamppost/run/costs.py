@@ -1,4 +1,4 @@
-"""What a run costs: CPU seconds per stage, and memory."""
+"""What a run costs: CPU seconds and bytes per stage, and memory."""
 
 from dataclasses import dataclass, field
 
@@ -10,10 +10,11 @@ __all__ = ["Costs"]
 
 @dataclass
 class Costs:
-    """CPU seconds per stage and peak memory per process of this start of the run."""
+    """CPU seconds and bytes written per stage, and peak memory per process, of this start of the run."""
 
     cpu_s: dict[str, float] = field(default_factory=dict)
     tasks: dict[str, int] = field(default_factory=dict)
+    written: dict[str, int] = field(default_factory=dict)
     reused: int = 0
     rss_mb: dict[int, float] = field(default_factory=dict)
 
@@ -24,4 +25,5 @@ class Costs:
             return
         self.cpu_s[task.stage] = self.cpu_s.get(task.stage, 0.0) + report.cpu_s
         self.tasks[task.stage] = self.tasks.get(task.stage, 0) + 1
+        self.written[task.stage] = self.written.get(task.stage, 0) + report.written
         self.rss_mb[report.pid] = max(self.rss_mb.get(report.pid, 0.0), report.rss_mb)

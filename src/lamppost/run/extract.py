@@ -1,10 +1,9 @@
 """From files of collisions to a table of features, chunk by chunk."""
 
-from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from lamppost.io.files import joined_hash
 from lamppost.run.arrow import arrow_features
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.graph import Task
+from lamppost.run.running import How
 from lamppost.run.table import Made, check_target, make_table
 from lamppost.spec import digest
 
@@ -31,11 +31,7 @@ ROWS = 2048
 def run_features(
     features: FeatureRun,
     out: Path,
-    *,
-    workers: int,
-    quiet: bool = False,
-    dask: str | None = None,
-    make_executor: Callable[[], Executor] | None = None,
+    **how: Unpack[How],
 ) -> Made:
     """Compute the features of all events and write them to the parquet file `out`.
 
@@ -67,7 +63,7 @@ def run_features(
         raise DataError(msg)
     _check_types(kept)
     about = {**describe(features.extraction), "input": _plain(features.input), "sources": sources}
-    return make_table(out, tasks, about, workers=workers, quiet=quiet, dask=dask, make_executor=make_executor)
+    return make_table(out, tasks, about, **how)
 
 
 def _needs(extraction: Extraction, reader: CollisionReader) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
@@ -120,7 +116,7 @@ def _tasks(features: FeatureRun, reader: CollisionReader, number: int, hashed: s
     named = [hashed, reader.part, _plain(one, path=False), features.extraction, number, provenance()]
     return [
         Task(
-            key=f"{digest('features', *named, start, stop)}.arrow",
+            key=f"features-{digest('features', *named, start, stop)}.arrow",
             stage="features",
             label=f"{reader.path.name}: rows {start} to {stop}",
             function=extract,

@@ -9,12 +9,12 @@ from queue import Empty, SimpleQueue
 from typing import NoReturn
 
 from lamppost.errors import ConfigError, DataError, FitError, LamppostError
-from lamppost.run.artefacts import Store, remove_parts
+from lamppost.run.artefacts import Store
 from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost, appears, stop
 from lamppost.run.pending import Pending
 from lamppost.run.worker import Report, Task, ctrl_c_held, execute, one_thread_each
 
-__all__ = ["Failed", "Finished", "Task", "TaskCrash", "Then", "nothing_more", "run_graph"]
+__all__ = ["Failed", "Finished", "Task", "TaskCrash", "Tell", "Then", "nothing_more", "run_graph"]
 
 _ATTEMPTS = 3
 _HOPELESS = 20
@@ -37,6 +37,14 @@ def _untold(task: Task, error: Exception, dropped: Sequence[Task]) -> None:
     """Nobody wants to know; the error is raised at the end."""
 
 
+Tell = Callable[[str, Task], None]
+"""Told that a task has "begun", or was "lost" with its worker."""
+
+
+def _silent(what: str, task: Task) -> None:
+    """Nobody wants to know."""
+
+
 class TaskCrash(Exception):
     """A task failed for a reason that is not the user's to mend; the message holds its traceback."""
 
@@ -50,6 +58,7 @@ def run_graph(
     finished: Finished,
     failed: Failed = _untold,
     then: Then = nothing_more,
+    tell: Tell = _silent,
 ) -> None:
     """Run all tasks whose artefact is not there yet, then those that `then()` returns, until it returns none.
 
@@ -66,17 +75,23 @@ def run_graph(
     TaskCrash
         If that task failed in another way or was lost three times; if one needs what no task makes.
     """
-    _Run(store, make_executor, in_flight, finished, failed).all(tasks, then)
+    _Run(store, make_executor, in_flight, finished, failed, tell).all(tasks, then)
 
 
 class _Run:
     """What is going on: tasks that wait, that run, that were lost or failed."""
 
     def __init__(
-        self, store: Store, make_executor: Callable[[], Executor], in_flight: int, finished: Finished, failed: Failed
+        self,
+        store: Store,
+        make_executor: Callable[[], Executor],
+        in_flight: int,
+        finished: Finished,
+        failed: Failed,
+        tell: Tell,
     ) -> None:
         self.store, self.make_executor, self.in_flight = store, make_executor, in_flight
-        self.finished, self.failed = finished, failed
+        self.finished, self.failed, self.tell = finished, failed, tell
         self.executor: Executor | None = None
         self.pending, self.running = Pending(), dict[Future[Report], Task]()
         self.ended: SimpleQueue[Future[Report]] = SimpleQueue()
@@ -143,6 +158,7 @@ class _Run:
         return self.lost[task.key] >= _ATTEMPTS - 1
 
     def _submit(self, executor: Executor, task: Task) -> None:
+        self.tell("begun", task)
         try:
             with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
                 apart = isinstance(executor, Elastic) and executor.apart
@@ -191,7 +207,7 @@ class _Run:
             elif not appears(self.store.path(task.key)):
                 self._again(task, 1)
             else:
-                self._done(task, report)
+                self._done(task, None if report.found else report)
 
     def _done(self, task: Task, report: Report | None) -> None:
         self.pending.finish(task.key)
@@ -206,7 +222,7 @@ class _Run:
         self._stop()  # a worker that was just starting when another died is joined, never told to end
         for future in [one for one in self.running if one.done() and not one.cancelled() and not one.exception()]:
             self._collect(future, self.running.pop(future))
-        remove_parts(self.store.folder)
+        self.store.remove_parts()
         lost = [task, *self.running.values()]
         self.running.clear()
         self.renewed += 1
@@ -226,6 +242,7 @@ class _Run:
 
     def _again(self, task: Task, times: int, *, alone: bool = False) -> None:
         """Once more, unless its worker died too often."""
+        self.tell("lost", task)
         self.lost[task.key] += times
         if self.lost[task.key] >= _ATTEMPTS:
             why = 'out of memory, killed, or started by a script without `if __name__ == "__main__":`?'

@@ -1,8 +1,7 @@
 """From a production to a file of collisions, or of their features, chunk by chunk."""
 
-from collections.abc import Callable
-from concurrent.futures import Executor
 from pathlib import Path
+from typing import Unpack
 
 from lamppost import __version__
 from lamppost.config.extract import parse_extraction
@@ -13,6 +12,7 @@ from lamppost.run.artefacts import Store, provenance
 from lamppost.run.extract import describe
 from lamppost.run.graph import Task
 from lamppost.run.plug_ins import plug_ins
+from lamppost.run.running import How
 from lamppost.run.table import Made, check_target, make_table
 from lamppost.simulate import Production, produce, settings_of
 from lamppost.spec import digest
@@ -25,10 +25,7 @@ def run_production(
     out: Path,
     *,
     preset: str | None = None,
-    workers: int,
-    quiet: bool = False,
-    dask: str | None = None,
-    make_executor: Callable[[], Executor] | None = None,
+    **how: Unpack[How],
 ) -> Made:
     """Generate all events and write them, process after process, to the parquet file `out`.
 
@@ -49,7 +46,7 @@ def run_production(
     made_by = [provenance(), *plug_ins(production)]
     tasks = [
         Task(
-            key=f"{digest('simulate', production.of(name), extraction, name, index, events, *made_by)}.arrow",
+            key=f"simulate-{digest('simulate', production.of(name), extraction, name, index, events, *made_by)}.arrow",
             stage="simulate",
             label=f"{name}: chunk {index}, {events} events",
             function=simulate,
@@ -66,7 +63,7 @@ def run_production(
     about = {"schema": 1, "lamppost": __version__, "simulation": simulation}
     if extraction is not None:
         about |= describe(extraction)
-    return make_table(out, tasks, about, workers=workers, quiet=quiet, dask=dask, make_executor=make_executor)
+    return make_table(out, tasks, about, **how)
 
 
 def simulate(

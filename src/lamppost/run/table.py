@@ -2,20 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shutil import rmtree
-from typing import Any
+from typing import Any, Unpack
 
 from lamppost.errors import ConfigError, DataError, LamppostError
 from lamppost.run.artefacts import Store, not_written, remove_parts
-from lamppost.run.cluster import executors
+from lamppost.run.cache import shared_by
 from lamppost.run.costs import Costs
 from lamppost.run.folder import alone, make_folder
-from lamppost.run.graph import Task, run_graph
-from lamppost.run.progress import Progress
+from lamppost.run.graph import Task
+from lamppost.run.running import How, running
 from lamppost.run.worker import max_rss_mb
 from lamppost.spec import digest
 
@@ -44,11 +43,7 @@ def make_table(
     out: Path,
     tasks: Sequence[Task],
     about: Mapping[str, Any],
-    *,
-    workers: int,
-    quiet: bool = False,
-    dask: str | None = None,
-    make_executor: Callable[[], Executor] | None = None,
+    **how: Unpack[How],
 ) -> Made:
     """Run the tasks that are not done yet and join their arrow tables, in order, into the parquet file `out`.
 
@@ -70,20 +65,17 @@ def make_table(
         msg = f"{out}: was made with other settings or data, and was not touched: remove it, or name another file"
         raise ConfigError(msg)
     work = out.with_name(f"{out.name}.work")
-    pool = make_executor or executors(dask, min(workers, len(tasks)), work, quiet=quiet)
     make_folder(work)
     with alone(work):
+        cache = shared_by(work, how.get("cache"))
         remove_parts(work)
-        store, costs = Store(work), Costs()
-        with Progress(tasks, work / "log.jsonl", quiet=quiet) as progress:
-
-            def finished(task: Task, report: Any) -> None:
-                costs.add(task, report)
-                progress.finished(task, report)
-
-            run_graph(tasks, store, pool, in_flight=workers + 1, finished=finished)
-            metadata = {**about, "counts": _counts(store, tasks), "made_by": made_by}
-            _join(store, tasks, out, metadata)
+        cache.store.remove_parts()
+        how["workers"] = min(how["workers"], len(tasks))
+        with running(work, cache, out.name, tasks, {}, how, page=False) as campaign:
+            campaign.run(tasks)
+            metadata = {**about, "counts": _counts(campaign.store, tasks), "made_by": made_by}
+            _join(campaign.store, tasks, out, metadata)
+        costs = campaign.costs
     rmtree(work, ignore_errors=True)
     return _made(out, metadata, len(tasks), costs.reused, costs, begun)
 

@@ -3,21 +3,22 @@
 import json
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Required, TypedDict, Unpack
+from typing import Any, Unpack
 
 import tomli_w
 
 from lamppost.config import Setup, with_roots
-from lamppost.run.artefacts import Store, provenance, remove_parts, write_file
-from lamppost.run.cluster import executors
+from lamppost.run.artefacts import Store, bytes_written, provenance, remove_parts, write_file
+from lamppost.run.cache import Cache, forget, shared_by
 from lamppost.run.costs import Costs
+from lamppost.run.estimate import estimate
 from lamppost.run.folder import alone, make_folder
-from lamppost.run.graph import Task, Then, nothing_more, run_graph
+from lamppost.run.graph import Task, Then, nothing_more
 from lamppost.run.progress import Progress
-from lamppost.run.worker import Report, max_rss_mb
+from lamppost.run.running import How, running
+from lamppost.run.worker import max_rss_mb
 
 __all__ = ["Clock", "How", "Json", "Work", "read_result", "work_in"]
 
@@ -30,20 +31,11 @@ MADE = (
 """What is made beside a result, and of it."""
 
 
-class How(TypedDict, total=False):
-    """Tasks go to a Dask cluster, or a pool of `workers` processes, or `make_executor()`; `quiet`: no progress."""
-
-    workers: Required[int]
-    quiet: bool
-    dask: str | None
-    make_executor: Callable[[], Executor]
-
-
 class Clock:
-    """Wall and processor seconds since it was made."""
+    """Wall and processor seconds, and bytes written by this process, since it was made."""
 
     def __init__(self) -> None:
-        self._wall, self._cpu = time.monotonic(), time.process_time()
+        self._wall, self._cpu, self._written = time.monotonic(), time.process_time(), bytes_written()
 
     def wall_s(self) -> float:
         return time.monotonic() - self._wall
@@ -51,6 +43,10 @@ class Clock:
     def cpu_s(self) -> float:
         """Of this process alone."""
         return time.process_time() - self._cpu
+
+    def written(self) -> int:
+        """Bytes."""
+        return bytes_written() - self._written
 
 
 @dataclass(frozen=True)
@@ -84,45 +80,38 @@ def work_in(
     """Let `make` run the tasks and say what came out, add what it took, write that to the file `name` last of all.
 
     A result means that everything else is there: those of another configuration, or of other data than those of this
-    SHA-256, are removed at the start.
+    SHA-256, are removed at the start. With `dry_run` nothing is removed nor written but samples of the tasks, and what
+    all of them would cost is returned.
     """
-    workers, quiet = how["workers"], how.get("quiet", False)
-    store = Store(out / "artefacts")
-    made = executors(how.get("dask"), workers, store.folder, quiet=quiet)
-    make_folder(store.folder)
+    make_folder(out)
     with alone(out):
-        _clear(out, store, setup, sha256, name)
-        costs, executor = Costs(), how.get("make_executor") or made
-        with Progress(tasks, out / "log.jsonl", quiet=quiet) as progress:
-            progress.event("start", seed=setup.seed, workers=workers, tasks=len(tasks), versions=provenance())
-
-            def finished(task: Task, report: Report | None) -> None:
-                costs.add(task, report)
-                progress.finished(task, report)
-
-            def failed(task: Task, error: Exception, dropped: Sequence[Task]) -> None:
-                progress.event("failed", key=task.key, stage=task.stage, label=task.label, why=str(error))
-                progress.dropped([task, *dropped])
-
-            def run(tasks: Sequence[Task], then: Then) -> None:
-                run_graph(tasks, store, executor, in_flight=workers + 1, finished=finished, failed=failed, then=then)
-
-            work = Work(out, store, progress, run)
-            result = {**make(work), **_spent(clock, costs), "workers": workers}
+        cache = shared_by(out, how.get("cache"))
+        if (seconds := how.get("dry_run")) is not None:
+            return estimate(out, cache, name, tasks, seconds, workers=how["workers"], quiet=how.get("quiet", False))
+        _clear(out, cache, setup, sha256, name)
+        about = {"seed": setup.seed, "versions": provenance()}
+        with running(out, cache, name, tasks, about, how) as campaign:
+            work = Work(out, campaign.store, campaign.progress, campaign.run)
+            result = {**make(work), **_spent(clock, campaign.costs), "workers": how["workers"]}
             work.write(name, result)
-            progress.event("end", wall_s=result["wall_s"])
+            campaign.progress.event("end", wall_s=result["wall_s"])
     return result
 
 
-def _clear(out: Path, store: Store, setup: Setup, sha256: str, name: str) -> None:
+def _clear(out: Path, cache: Cache, setup: Setup, sha256: str, name: str) -> None:
     """Leave nothing half-written, and no result beside a configuration or data that are not its own."""
     remove_parts(out)
-    remove_parts(store.folder)
+    if cache.shared(out):
+        cache.store.remove_parts()
+    else:
+        remove_parts(cache.artefacts)
     table = setup.model_dump(mode="json", by_alias=True, exclude_none=True)
     config, text = out / "config.toml", tomli_w.dumps(with_roots(table, Path.cwd())).encode()
     same = config.exists() and config.read_bytes() == text and all(_is_of(out / one, sha256) for one in RESULTS)
     for result in (name,) if same else (*MADE, *RESULTS):
         (out / result).unlink(missing_ok=True)
+    if not same:
+        forget(cache, out, RESULTS)
     write_file(config, text)
 
 
@@ -145,14 +134,17 @@ def read_result(path: Path) -> Json | None:
 
 def _spent(clock: Clock, costs: Costs) -> Json:
     own = clock.cpu_s()
-    stages = [{"stage": s, "cpu_s": round(c, 2), "tasks": costs.tasks[s]} for s, c in costs.cpu_s.items()]
+    stages = [
+        {"stage": s, "cpu_s": round(c, 2), "tasks": costs.tasks[s], "bytes": costs.written[s]}
+        for s, c in costs.cpu_s.items()
+    ]
     return {
         "wall_s": round(clock.wall_s(), 2),
         "cpu_s": round(sum(costs.cpu_s.values()) + own, 2),
         "max_rss_mb": round(sum(costs.rss_mb.values()) + max_rss_mb()),
         "timing": [
             *stages,
-            {"stage": "main", "cpu_s": round(own, 2), "tasks": 1},
-            {"stage": "found done", "cpu_s": 0.0, "tasks": costs.reused},
+            {"stage": "main", "cpu_s": round(own, 2), "tasks": 1, "bytes": clock.written()},
+            {"stage": "found done", "cpu_s": 0.0, "tasks": costs.reused, "bytes": 0},
         ],
     }

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lamppost.errors import LamppostError
-from lamppost.run.artefacts import Store
+from lamppost.run.artefacts import Store, bytes_written
 
 __all__ = [
     "InlineExecutor",
@@ -51,7 +51,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done."""
+    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done.
+
+    `found`: another run had made it when this one came to it. `written`: bytes, intermediate ones included.
+    """
 
     key: str
     pid: int
@@ -59,20 +62,24 @@ class Report:
     rss_mb: float
     error: LamppostError | None = None
     crash: str | None = None
+    found: bool = False
+    written: int = 0
 
 
 def execute(folder: Path, task: Task) -> Report:
     """Run one task: `function(store, key, **arguments)` stores the artefact `key`."""
-    start, store = time.process_time(), Store(folder)
-    error, crash = None, None
+    start, before = time.process_time(), bytes_written()
+    error, crash, store = None, None, Store(folder)
+    found = store.intact(task.key)  # made meanwhile: by a worker that was given up, by another run
     try:
-        if not store.intact(task.key):  # made meanwhile: by a worker that was given up, by another run
+        if not found:
             task.function(store, task.key, **task.arguments)
     except LamppostError as caught:
         error = caught
     except Exception:  # a task answers with an error value: one failure must not take the pool with it
         crash = traceback.format_exc()
-    return Report(task.key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
+    cpu_s, written = time.process_time() - start, bytes_written() - before
+    return Report(task.key, os.getpid(), cpu_s, max_rss_mb(), error, crash, found, written)
 
 
 def max_rss_mb() -> float:

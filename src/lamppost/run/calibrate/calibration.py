@@ -12,7 +12,7 @@ from lamppost.config import Search
 from lamppost.errors import FitError
 from lamppost.run.artefacts import provenance
 from lamppost.run.calibrate.certificate import certificate
-from lamppost.run.calibrate.experiment import Null, pseudo_experiment, remove_work
+from lamppost.run.calibrate.experiment import Null, pseudo_experiment
 from lamppost.run.calibrate.judged import LEAST, covered, power, uniformity
 from lamppost.run.collect import origin
 from lamppost.run.graph import Task
@@ -70,7 +70,6 @@ def run_calibration(search: Search, out: Path, **how: Unpack[How]) -> Json:
     planned = plan(search)
 
     def make(work: Work) -> Json:
-        remove_work(work.store)
         work.do(planned.tasks)
         found = {k: [work.store.read_json(key) for key in keys] for k, keys in planned.experiments.items()}
         result = result_of(search, planned, load(work.store, planned.events), found)

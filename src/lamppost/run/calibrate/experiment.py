@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from shutil import rmtree
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from lamppost.search import seed_of
 from lamppost.simulate.null import NullGenerator
 from lamppost.stats import Spectrum, choose
 
-__all__ = ["Null", "draw_pseudo", "linked", "pseudo_experiment", "remove_work", "there"]
+__all__ = ["Null", "draw_pseudo", "linked", "pseudo_experiment", "there"]
 
 Json = dict[str, Any]
 WINDOW = (
@@ -117,24 +116,14 @@ def pseudo_experiment(
 
     Its artefacts live as long as it does, in a folder beside its own; what is kept are the numbers of its result.
     """
-    work = store.path(f"{key.removesuffix('.json')}.work")
-    rmtree(work, ignore_errors=True)  # of a worker that was killed
-    try:
-        work.mkdir()
-        for name in linked(samples, signal):
-            (work / name).symlink_to(store.path(name).resolve())
-        found = _hunt(Store(work), search, samples, null, number, signal, injected)
-    except OSError as error:
-        raise not_written(work, error) from None
-    finally:
-        rmtree(work, ignore_errors=True)
+    with store.temporary(key) as work:
+        try:
+            for name in linked(samples, signal):
+                (work / name).symlink_to(store.path(name).resolve())
+            found = _hunt(Store(work), search, samples, null, number, signal, injected)
+        except OSError as error:
+            raise not_written(work, error) from None
     store.write_json(key, found)
-
-
-def remove_work(store: Store) -> None:
-    """Remove what pseudo-experiments that were killed have left."""
-    for folder in store.folder.glob("*.work"):
-        rmtree(folder, ignore_errors=True)
 
 
 def linked(samples: Samples, signal: str | None) -> list[str]:

@@ -9,7 +9,7 @@ from lamppost.config import Search
 from lamppost.errors import ConfigError
 from lamppost.run.artefacts import Store, write_file
 from lamppost.run.blind.opening import require_open
-from lamppost.run.calibrate.experiment import Null, remove_work
+from lamppost.run.calibrate.experiment import Null
 from lamppost.run.graph import Task
 from lamppost.run.limits.bands import Point, Toys, draw_limits
 from lamppost.run.limits.experiment import pseudo_limits
@@ -44,7 +44,6 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
     experiments = _experiments(procedure)
 
     def make(work: Work) -> Json:
-        remove_work(work.store)
         bands = Bands({}, tuple(experiments))
         rounds = _rounds(procedure, experiments, bands, work)
         work.do((), lambda: next(rounds, ()))
@@ -59,7 +58,6 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
 def _rounds(procedure: Procedure, experiments: Mapping[str, Task], bands: Bands, work: Work) -> Iterator[list[Task]]:
     """Injections first, then what is expected; tells progress of every task. Fills `bands`."""
     for tasks in procedure.rounds(work.store):
-        work.progress.added(tasks)
         yield tasks
     for fixed in procedure.fixed:
         bands.toys[fixed.signal.name, fixed.label] = _toys(procedure, fixed.signal, (fixed.point,), fixed.label, ())
@@ -70,7 +68,6 @@ def _rounds(procedure: Procedure, experiments: Mapping[str, Task], bands: Bands,
                 procedure, family.signal, points, label, _grid(procedure, family, work.store), number
             )
     tasks = [*procedure.new(), *experiments.values()]
-    work.progress.added(tasks)
     yield tasks
 
 

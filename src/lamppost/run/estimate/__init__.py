@@ -1,0 +1,6 @@
+"""What a run would cost, from measured samples of its tasks."""
+
+from lamppost.run.estimate.estimate import estimate
+from lamppost.run.estimate.words import lines
+
+__all__ = ["estimate", "lines"]
