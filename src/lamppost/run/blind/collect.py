@@ -46,7 +46,11 @@ def blind_result(search: Search, plan: BlindPlan, store: Store) -> tuple[Json, J
         "tests": {"n": len(tests), "least_p": least, "smallest": min(tests, key=_p), "failed": failed},
         "determined": refused,
         "passed": not failed and not refused,
-        "warnings": [*_warnings(failed, refused), *tied_warnings(search, stored.about["tied"])],
+        "warnings": [
+            *_warnings(failed, refused),
+            *_untested([*validation, *selections, {**inclusive["row"], "method": None}]),
+            *tied_warnings(search, stored.about["tied"]),
+        ],
         "definitions": DEFINITIONS,
         "versions": provenance(),
     }
@@ -86,22 +90,24 @@ def _tests(validation: list[Json], control: list[Json], selections: list[Json], 
     """Every p-value that must not be small."""
     for row in (*validation, *control):
         name = f"validation {_name(row)}"
-        yield from (
-            {"what": name, "test": "excess", "p": row["p_window"]},
-            {"what": name, "test": "background fit", "p": _fit_p(row["fit"])},
-        )
+        yield {"what": name, "test": "excess", "p": row["p_window"]}
+        yield from _fit_test(name, "background fit", row["fit"])
         for one in row["efficiencies"]:
             yield {"what": name, "test": f"flat, {one['efficiency']:g} kept", "p": one["sculpting_p"]}
     for row in selections:
         name = f"outside, selection of {_name(row)}"
-        yield {"what": name, "test": f"background fit, {row['efficiency']:g} kept", "p": _fit_p(row["fit"])}
+        yield from _fit_test(name, f"background fit, {row['efficiency']:g} kept", row["fit"])
         if row["sculpting_p"] is not None:
             yield {"what": name, "test": f"flat, {row['efficiency']:g} kept", "p": row["sculpting_p"]}
-    yield {"what": "all events outside", "test": "background fit", "p": _fit_p(inclusive["fit"])}
+    yield from _fit_test("all events outside", "background fit", inclusive["fit"])
 
 
-def _fit_p(fit: Json) -> float:
-    return float(fit["p_value"]) if fit["converged"] else 0.0
+def _fit_test(what: str, test: str, fit: Json) -> Iterator[Json]:
+    """The fit, if there is anything in it that could go wrong."""
+    if not fit["converged"]:
+        yield {"what": what, "test": test, "p": 0.0}
+    elif fit["ndf"] > 0:
+        yield {"what": what, "test": test, "p": fit["p_value"]}
 
 
 def _p(test: Json) -> float:
@@ -113,6 +119,13 @@ def _warnings(failed: list[Json], refused: list[str]) -> list[str]:
     if refused:
         found.append(f"the features determine m in {', '.join(dict.fromkeys(refused))}")
     return found
+
+
+def _untested(rows: list[Json]) -> list[str]:
+    """Fits that say nothing, for as many bins as parameters are left."""
+    names = [_name(row) if row["method"] else "all events" for row in rows if row["fit"]["ndf"] < 1]
+    told = ", ".join(dict.fromkeys(names))
+    return [f"outside of the closed windows too few bins are left to test the fit of {told}"] if names else []
 
 
 def _name(row: Json) -> str:
