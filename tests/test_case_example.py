@@ -85,7 +85,7 @@ def reduced(example: Path) -> Search:
 
 
 def test_it_runs(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lamppost.run.work.process_pool", lambda workers: InlineExecutor())
+    monkeypatch.setattr("lamppost.run.cluster.process_pool", lambda workers: InlineExecutor())
     monkeypatch.setattr("lamppost.api.hunts.show", lambda folder, pdf: None)
     search = reduced(example)
     blind = hunt(search, tmp_path, workers=1, quiet=True)

@@ -37,7 +37,7 @@ TABLES: Json = {"scan": {"windows": [list(CLOSED)], "validation": [[4100.0, 4500
 @pytest.fixture(autouse=True)
 def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Start no processes for tasks of a moment."""
-    monkeypatch.setattr("lamppost.run.work.process_pool", lambda workers: InlineExecutor())
+    monkeypatch.setattr("lamppost.run.cluster.process_pool", lambda workers: InlineExecutor())
 
 
 def configured(folder: Path, table: Any = None, **changes: Any) -> Path:

@@ -89,7 +89,7 @@ def test_there_is_something_to_invert() -> None:
 def test_the_verb_says_so(
     config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lamppost.run.work.process_pool", lambda workers: InlineExecutor())
+    monkeypatch.setattr("lamppost.run.cluster.process_pool", lambda workers: InlineExecutor())
     out = tmp_path / "run"
     assert main(["hunt", str(config), "--out", str(out), "--quiet", "--workers", "1", "--invert"]) == 0
     assert capsys.readouterr().out.startswith("control region   not (log(deta) < 0.25)\n")
