@@ -16,10 +16,10 @@ ifeq ($(origin PYTHON), undefined)
     $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$p && break; done)
 endif
 
-.PHONY: help hunt test lint style types contracts docs calibration clean
+.PHONY: help hunt test test-cluster lint style types contracts docs calibration clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1	\2/p' $(firstword $(MAKEFILE_LIST))
 
 hunt: $(VENV)/.with-report runs/sample/hunt.toml  ## hunt in the embedded sample and write runs/sample/report.html
 	$(BIN)/lamppost hunt runs/sample/hunt.toml --out runs/sample
@@ -27,6 +27,9 @@ hunt: $(VENV)/.with-report runs/sample/hunt.toml  ## hunt in the embedded sample
 
 test: $(VENV)/.with-test  ## run the test suite (PYTEST_ARGS="-k fit" for a part of it)
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal $(PYTEST_ARGS)
+
+test-cluster: $(VENV)/.with-test  ## run a hunt in jobs of a Slurm of one node, started for it (root, slurm-wlm, munge)
+	$(BIN)/python tests/cluster/slurm_hunt.py
 
 lint: style types contracts  ## style and format, types, direction of imports
 

@@ -70,6 +70,7 @@ class Cluster(Role):
             "job_name": "lamppost",
             "cores": self.cores,
             "processes": 1,  # it only hands on: every task runs in a process that it starts
+            "nanny": False,  # a job whose worker died ends, and is replaced
             "memory": self.memory,
             "log_directory": self.log_directory or str(logs),
             "scheduler_options": {"dashboard_address": ":0", **{k: v for k, v in scheduler.items() if v is not None}},

@@ -26,7 +26,6 @@ _OURS = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.memory.terminate": False,
     "distributed.worker.memory.pause": False,
-    "distributed.deploy.lost-worker-timeout": "1s",  # workers that lost their scheduler do not come back
 }
 """Settings while there is a cluster that was started here; its workers only hand tasks on."""
 
@@ -54,9 +53,9 @@ Start = Callable[[], Connected]
 
 
 def local(workers: int) -> Connected:
-    """A scheduler in this process and workers of one thread, which are started again when they die."""
+    """A scheduler in this process and workers of one thread, which their nannies start again when they die."""
     with _opening() as opened, one_thread_each():
-        opened.enter_context(dask.config.set(_OURS))
+        opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1h"}))
         make: Any = LocalCluster  # has no types
         quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
         cluster = make(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
@@ -71,7 +70,7 @@ def batch(table: Cluster, logs: Path) -> Connected:
     least, most = table.range
     try:
         with _opening() as opened:
-            opened.enter_context(dask.config.set(_OURS))
+            opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1s"}))
             kind, submissions = getattr(import_module(module), name), Submissions()
             told = {"job_cls": submissions.told_by(kind.job_cls), "silence_logs": logging.CRITICAL}
             cluster = kind(**table.arguments(logs), **told)
