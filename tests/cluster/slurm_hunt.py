@@ -49,7 +49,7 @@ def hunts(folder: Path) -> int:
     """The hunt in a local pool, then on Slurm; 0 if they agree."""
     print(f"$ sinfo\n{said('sinfo').rstrip()}")
     config = write_hunt(
-        folder, events(10_000), scan={"windows": WINDOWS}, method={"ratio": {"members": 10, "rounds": 50}}
+        folder, events(30_000), scan={"windows": WINDOWS}, method={"ratio": {"members": 20, "rounds": 100}}
     )
     pool, slurm, table = folder / "pool", folder / "slurm-run", folder / "slurm.toml"
     table.write_text(JOBS)
@@ -60,13 +60,13 @@ def hunts(folder: Path) -> int:
     print(f"{tasks} tasks done")
     print(f"$ cat slurm.toml\n{JOBS}$ lamppost hunt hunt.toml --out slurm --dask slurm.toml")
     with running("hunt", config, "--out", slurm, "--dask", table, "--quiet") as process:
-        cancelled = cancel_one(process, slurm, tasks // 2)
+        cancelled = cancel_one(process, slurm, tasks // 3)
     jobs = {path.name for path in (slurm / "jobs").iterdir()}
     log = entries(slurm, "done")
     print(f"{len(log)} tasks done by {len({one['pid'] for one in log})} processes, {len(jobs) // 2} jobs")
     until(lambda: not said("squeue", "--noheader"), 30)
     print("$ squeue\nno job is left")
-    wrong = compare(pool, slurm)
+    wrong = [*compare(pool, slurm), *refused(config, folder)]
     if len({one["key"] for one in log}) != len(log) or len(log) != tasks:
         wrong.append("tasks done")
     if not any(cancelled in name for name in jobs) or len(jobs) // 2 < 3:
@@ -97,11 +97,23 @@ def cancel_one(process: "subprocess.Popen[str]", out: Path, tasks: int) -> str:
     until(lambda: len(entries(out, "done")) >= tasks or process.poll() is not None, PATIENCE_S)
     assert process.poll() is None, process.communicate()
     done = len(entries(out, "done"))
-    print(f"{done} tasks done\n$ squeue\n{said('squeue').rstrip()}")
+    print(f"after {done} tasks\n$ squeue\n{said('squeue').rstrip()}")
     job = said("squeue", "--noheader", "--states=RUNNING", "--format=%i").split()[0]
     print(f"$ scancel {job}")
     said("scancel", job)
     return job
+
+
+def refused(config: Path, folder: Path) -> list[str]:
+    """What is wrong with what is said where Slurm takes no job."""
+    table = folder / "wrong.toml"
+    table.write_text(JOBS.replace('"all"', '"none"'))
+    print('$ lamppost hunt hunt.toml --out wrong --dask wrong.toml    # queue = "none"')
+    process = start("hunt", config, "--out", folder / "wrong", "--dask", table, "--quiet")
+    _, stderr = process.communicate(timeout=PATIENCE_S)
+    line = stderr.replace(f"{folder}/", "")
+    print(line.rstrip())
+    return [] if process.returncode == 2 and "invalid partition" in line and line.count("\n") == 1 else ["refusal"]
 
 
 def compare(pool: Path, slurm: Path) -> list[str]:

@@ -6,19 +6,17 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from queue import Empty, SimpleQueue
-from typing import NoReturn
 
-from lamppost.errors import ConfigError, DataError, FitError, LamppostError
+from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store
 from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost, appears, stop
+from lamppost.run.failures import Failures, TaskCrash
 from lamppost.run.pending import Pending
 from lamppost.run.worker import Report, Task, ctrl_c_held, execute, one_thread_each
 
 __all__ = ["Failed", "Finished", "Task", "TaskCrash", "Tell", "Then", "nothing_more", "run_graph"]
 
 _ATTEMPTS = 3
-_HOPELESS = 20
-"""So many failures of a stage without one success: the rest would fail as well."""
 
 Then = Callable[[], Sequence[Task]]
 """What to do once everything before it is done, as what came out says; nothing at the end."""
@@ -43,10 +41,6 @@ Tell = Callable[[str, Task], None]
 
 def _silent(what: str, task: Task) -> None:
     """Nobody wants to know."""
-
-
-class TaskCrash(Exception):
-    """A task failed for a reason that is not the user's to mend; the message holds its traceback."""
 
 
 def run_graph(
@@ -97,8 +91,7 @@ class _Run:
         self.ended: SimpleQueue[Future[Report]] = SimpleQueue()
         self.needs = dict[str, tuple[str, ...]]()
         self.lost, self.suspects, self.renewed = Counter[str](), list[Task](), 0
-        self.failures, self.dropped = dict[int, Exception](), 0
-        self.made, self.spoilt, self.beyond = Counter[str](), Counter[str](), False
+        self.failures = Failures()
 
     def all(self, tasks: Sequence[Task], then: Then) -> None:
         if not self._enter(tasks or then(), then):
@@ -116,7 +109,7 @@ class _Run:
         if self.executor is not None:
             self.executor.shutdown()
         if self.failures:
-            self._give_up()
+            self.failures.give_up()
 
     def _left(self) -> bool:
         return bool(self.pending or self.running or self.suspects)
@@ -211,8 +204,7 @@ class _Run:
 
     def _done(self, task: Task, report: Report | None) -> None:
         self.pending.finish(task.key)
-        self.made[task.stage] += 1
-        self.beyond = self.beyond or bool(task.needs)
+        self.failures.success(task)
         self.renewed = 0
         self.finished(task, report)
 
@@ -253,28 +245,11 @@ class _Run:
             self.pending.again(task)
 
     def _fail(self, task: Task, error: Exception) -> None:
-        """The end of a branch; of the run, if it is one of many that fail alike, or nothing else is left to do."""
+        """The end of a branch; of the run, if nothing else is left to do, or the rest would fail as well."""
         dropped = self.pending.drop(task.key)
-        self.failures[self.pending.place(task)] = error
-        self.dropped += len(dropped)
-        self.spoilt[task.stage] += 1
         self.failed(task, error, dropped)
-        if isinstance(error, LamppostError) and not isinstance(error, ConfigError | DataError | FitError):
-            raise error
+        self.failures.add(task, self.pending.place(task), error, dropped)
+        waiting = len(self.pending) + len(self.suspects)
         readings = all(not one.needs for one in self.running.values())
-        if dropped and readings and not self.pending and not self.suspects:
-            self._give_up()
-        if self.spoilt[task.stage] >= _HOPELESS and not self.made[task.stage]:
-            self.dropped += len(self.pending) + len(self.suspects)
-            self._give_up()
-
-    def _give_up(self) -> NoReturn:
-        """Raise the first error in the order of the plan; bare, if it left nothing to do but to read the input."""
-        error = self.failures[min(self.failures)]
-        if len(self.failures) == 1 and self.dropped and not self.beyond:
-            raise error
-        total = len(self.pending.done) + len(self.failures) + self.dropped + len(self.running)
-        counts = f"{len(self.failures)} of {total} tasks failed"
-        if self.dropped:
-            counts += f", {self.dropped} were not started because of that"
-        raise type(error)(f"{error}\n({counts})" if isinstance(error, TaskCrash) else f"{error} ({counts})")
+        if self.failures.hopeless(task.stage) or (dropped and readings and not waiting):
+            self.failures.give_up(left=waiting + len(self.running))
