@@ -2,27 +2,15 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
-if not BENCHMARKS.exists():
-    pytest.skip("benchmarks are in the repository only", allow_module_level=True)
-sys.path.append(str(BENCHMARKS))
-
-from scaling_parts.measure import Measured
-from scaling_parts.model import (
-    CASE_WINDOWS,
-    Campaign,
-    Overhead,
-    constants,
-    gpu_s,
-    line,
-    near_windows,
-    total,
-    wall_s,
-)
+sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
+model = pytest.importorskip("scaling_parts.model", reason="benchmarks are in the repository only")
+Measured, Campaign, Overhead = model.Measured, model.Campaign, model.Overhead
+constants, line, total, wall_s, gpu_s = model.constants, model.line, model.total, model.wall_s, model.gpu_s
 
 
 def seconds(method: str, stage: str, near: float, events: float) -> float:
@@ -31,7 +19,7 @@ def seconds(method: str, stage: str, near: float, events: float) -> float:
     return 0.1 if method == "random score" else 2.0 + 1e-4 * near + 1e-5 * events
 
 
-def measured() -> list[Measured]:
+def measured() -> list[Any]:
     """Of every sort: the first pays 5 s more, and the first of a window 1 s."""
     found = []
     for events in (20_000, 60_000):
@@ -84,7 +72,7 @@ def test_a_campaign_is_counted_and_paid() -> None:
 
 def test_events_near_the_windows_of_case() -> None:
     """In a flat spectrum: the width of a window and of its neighbours."""
-    found = near_windows(np.array([1000.0, 4000.0, 8000.0]), np.array([3000.0, 4000.0]))
-    assert found[CASE_WINDOWS.index((2017, 2465))] == pytest.approx(3013 - 1650)
-    assert found[CASE_WINDOWS.index((1650, 2017))] == pytest.approx(2465 - 1650 * 1650 / 2017)
-    assert found[CASE_WINDOWS.index((4975, 6081))] == pytest.approx(6081**2 / 4975 - 4071)
+    found = model.near_windows(np.array([1000.0, 4000.0, 8000.0]), np.array([3000.0, 4000.0]))
+    assert found[model.CASE_WINDOWS.index((2017, 2465))] == pytest.approx(3013 - 1650)
+    assert found[model.CASE_WINDOWS.index((1650, 2017))] == pytest.approx(2465 - 1650 * 1650 / 2017)
+    assert found[model.CASE_WINDOWS.index((4975, 6081))] == pytest.approx(6081**2 / 4975 - 4071)
