@@ -140,6 +140,10 @@ def test_the_first_in_a_process_pays_for_what_it_loads() -> None:
     train, claim, alone = cost_of(some(6.0, 1.0, 1.2)), cost_of(some(4.0)), cost_of(some(3.0, 1.0))
     assert (train.cpu_s, train.first, train.samples) == (pytest.approx(1.1), 6.0, 3)
     assert (claim.cpu_s, claim.error) == (4.0, 2.0)
+    # the first of a window is compiled for
+    windows = cost_of([*some(9.0), *(Measured(c, 10, 50.0, False, f) for c, f in ((5.0, True), (2.0, False)))])
+    assert (windows.cpu_s, windows.extra, windows.first) == (2.0, 3.0, 9.0)
+    assert once_of({"train: a": windows}) == pytest.approx(4.0)
     # a sort of one is compared with others of its stage; where there are none nothing is told apart
     assert once_of({"train: a": train, "claim: b": claim}) == pytest.approx(4.9)
     assert once_of({"train: a": train, "claim: b": claim, "claim: c": alone}) == pytest.approx(4.9 + 3.0 + 2.0)

@@ -139,10 +139,22 @@ def _provenance(hunt: Hunt, config: str | None) -> str:
     )
     stages = result.get("timing") or ()
     rows = [
-        [escape(stage.get("stage")), number(stage.get("cpu_s"), ".1f"), count(stage.get("tasks"))] for stage in stages
+        [
+            escape(stage.get("stage")),
+            number(stage.get("cpu_s"), ".1f"),
+            count(stage.get("tasks")),
+            number(_megabytes(stage), ".2f"),
+        ]
+        for stage in stages
     ]
-    timing = f"<p></p>{table(['Stage', 'Processor s', 'Tasks'], rows)}" if rows else ""
+    timing = f"<p></p>{table(['Stage', 'Processor s', 'Tasks', 'Written MB'], rows)}" if rows else ""
     text = f"<pre>{escape(config)}</pre>" if config is not None else '<p class="note">There is no config.toml.</p>'
     return f"""<section id="origin"><h2>Configuration and origin</h2><div class="columns">
 <div><h3>Configuration</h3>{text}</div>
 <div><h3>Origin</h3>{origin}<h3>Time</h3>{time}{timing}</div></div></section>"""
+
+
+def _megabytes(stage: Mapping[str, Any]) -> float | None:
+    """What a stage has written; None in results of earlier versions."""
+    written = stage.get("bytes")
+    return written / 1e6 if isinstance(written, int | float) else None

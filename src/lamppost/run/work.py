@@ -13,7 +13,7 @@ from lamppost.config import Setup, with_roots
 from lamppost.run.artefacts import Store, bytes_written, provenance, remove_parts, write_file
 from lamppost.run.cache import Cache, forget, shared_by
 from lamppost.run.costs import Costs
-from lamppost.run.estimate import estimate
+from lamppost.run.estimate import DRY_RUN, estimate
 from lamppost.run.folder import alone, make_folder
 from lamppost.run.graph import Task, Then, nothing_more
 from lamppost.run.progress import Progress
@@ -110,8 +110,7 @@ def _clear(out: Path, cache: Cache, setup: Setup, sha256: str, name: str) -> Non
     same = config.exists() and config.read_bytes() == text and all(_is_of(out / one, sha256) for one in RESULTS)
     for result in (name,) if same else (*MADE, *RESULTS):
         (out / result).unlink(missing_ok=True)
-    if not same:
-        forget(cache, out, RESULTS)
+    forget(cache, out, (DRY_RUN,) if same else (DRY_RUN, *RESULTS))
     write_file(config, text)
 
 

@@ -14,9 +14,10 @@ from lamppost.run.graph import Task, run_graph
 from lamppost.run.progress.log import append
 from lamppost.run.worker import Report, process_pool
 
-__all__ = ["sample"]
+__all__ = ["DRY_RUN", "sample"]
 
 DRY_RUN = "dry-run"
+"""What artefacts of samples are listed for, until a run is started."""
 
 
 class _TimeIsUp(Exception):

@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-__all__ = ["Sort", "name_of", "prior"]
+__all__ = ["Sort", "name_of", "prior", "window_of"]
 
 _NUMBER = re.compile(r"\[[^\])]*[\])]|\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+_WINDOW = re.compile(r"\[[^)\]]*\)")
 # What a task of each stage costs relative to the others until the run's own tasks tell: for the first ETA only
 _COST = {"read": 1.0, "draw": 0.1, "fit": 6.0, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0}
 
@@ -13,6 +14,12 @@ _COST = {"read": 1.0, "draw": 0.1, "fit": 6.0, "train": 6.0, "check": 3.0, "clai
 def name_of(stage: str, label: str) -> str:
     """What tasks of one sort have in common: their stage, and their label without its numbers."""
     return f"{stage}: {_NUMBER.sub('#', label)}"
+
+
+def window_of(label: str) -> str:
+    """The window that a task is about, as its label has it; empty if it is about none."""
+    found = _WINDOW.search(label)
+    return "" if found is None else found[0]
 
 
 def prior(name: str) -> float:

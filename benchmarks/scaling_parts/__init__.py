@@ -1,0 +1,1 @@
+"""The parts of `benchmarks/scaling.py`: measuring tasks, the cost model, the page."""
