@@ -113,8 +113,8 @@ class DaskExecutor(Elastic):
         from lamppost.run.courier import carry
 
         name = f"{task.stage}-{uuid4().hex}"  # Dask learns from the first part how long such tasks take
+        payload = cloudpickle.dumps((fn, task))
         try:
-            payload = cloudpickle.dumps((fn, task))
             inner = self._pool.submit(carry, name, payload, task.needs, self._terms, key=name, **more)
         except Exception as error:  # the client is closed, or on its way there
             self._pass_on(outer, SchedulerLost(f"{self._where}: {error}"))

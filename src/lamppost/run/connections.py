@@ -54,13 +54,18 @@ Start = Callable[[], Connected]
 
 def local(workers: int) -> Connected:
     """A scheduler in this process and workers of one thread, which their nannies start again when they die."""
-    with _opening() as opened, one_thread_each():
-        opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1h"}))
-        make: Any = LocalCluster  # has no types
-        quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-        cluster = make(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
-        opened.callback(_close, cluster)
-        return Connected(_client(opened, cluster), opened.pop_all())
+    try:
+        with _opening() as opened, one_thread_each():
+            opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1h"}))
+            make: Any = LocalCluster  # has no types
+            quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
+            cluster = make(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
+            opened.callback(_close, cluster)
+            return Connected(_client(opened, cluster), opened.pop_all())
+    except (OSError, RuntimeError) as error:
+        why = 'or a script without `if __name__ == "__main__":`?'
+        msg = f"local: the Dask cluster cannot be started: {error} (out of memory, {why})"
+        raise LamppostError(msg) from None
 
 
 def batch(table: Cluster, logs: Path) -> Connected:
