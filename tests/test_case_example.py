@@ -86,7 +86,7 @@ def reduced(example: Path) -> Search:
 
 def test_it_runs(example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lamppost.run.cluster.process_pool", lambda workers: InlineExecutor())
-    monkeypatch.setattr("lamppost.api.hunts.show", lambda folder, pdf: None)
+    monkeypatch.setattr("lamppost.api.hunts.show", lambda folder, result, pdf: None)
     search = reduced(example)
     blind = hunt(search, tmp_path, workers=1, quiet=True)
     found = hunt(search, tmp_path, workers=1, quiet=True, unblind=blind["blinding"]["hash"], despite="only a test")

@@ -109,7 +109,8 @@ def test_what_is_told(hunted: tuple[Path, Path, Json]) -> None:
     assert result["passed"]
     assert result["warnings"] == []
     made = {path.name for path in out.iterdir()}
-    assert made == {"artefacts", "blind.json", "blind_details.json", "config.toml", "log.jsonl", "looks.jsonl", ".lock"}
+    told = {"blind.json", "blind_details.json", "config.toml", "log.jsonl", "looks.jsonl", "progress.html"}
+    assert made == {"artefacts", "used", ".lock", *told}
     assert json.loads((out / "blind.json").read_text()) == result
 
 
@@ -129,7 +130,7 @@ def test_a_signal_in_a_closed_window_changes_nothing(
 ) -> None:
     """2000 signal events beside some 1000 others. What was trained with them may move the selection, and that alone."""
     if train:
-        monkeypatch.setattr("lamppost.api.hunts.show", lambda folder, pdf: None)
+        monkeypatch.setattr("lamppost.api.hunts.show", lambda folder, result, pdf: None)
     found, texts, pages, screens = [], [], [], []
     sizes = [0, 2000]
     for n in sizes:

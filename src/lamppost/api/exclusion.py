@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Unpack
 
-from lamppost.api.folders import Options, Source, how_of, setup_of, show
+from lamppost.api.folders import Source, TableOptions, how_of, setup_of, show
 from lamppost.config import Search, load, parse
 from lamppost.run.limits.limits import run_limits
 from lamppost.run.limits.tables import write_submission
@@ -18,7 +18,7 @@ def limits(
     out: "str | os.PathLike[str]",
     *,
     pdf: bool = False,
-    **options: Unpack[Options],
+    **options: Unpack[TableOptions],
 ) -> dict[str, Any]:
     """Set limits on signals: inject them into the data, train everything again, fit the data without them.
 
@@ -48,7 +48,7 @@ def limits(
     folder = Path(out)
     search = setup_of(config, Search, load, parse)
     result = run_limits(search, folder, **how_of(options))
-    if "estimate" not in result and find_spec("hepdata_lib"):
+    if find_spec("hepdata_lib"):
         write_submission(result, folder)
     show(folder, result, pdf=pdf)
     return result

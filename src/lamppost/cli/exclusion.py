@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, estimated, json_option, say, took, work_of, work_options
+from lamppost.cli.common import add_verb, json_option, say, table_options, took, work_of
 
 __all__ = ["add_verbs"]
 
@@ -18,7 +18,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("config", type=Path, metavar="CONFIG.toml", help="configuration of the hunt, and [limits]")
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; an earlier run goes on")
     verb.add_argument("--pdf", action="store_true", help="write every figure as PDF as well")
-    work_options(verb)
+    table_options(verb)
     json_option(verb)
 
 
@@ -31,8 +31,6 @@ def _limits(options: argparse.Namespace) -> None:
         pdf=options.pdf,
         **work_of(options),
     )
-    if estimated(result, options):
-        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     for line in [json.dumps(result)] if options.json else _lines(result, options.out):

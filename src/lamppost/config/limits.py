@@ -48,7 +48,7 @@ class Limits(Spec):
     strengths: Several[NonNegativeFloat] = Field(
         (), description="expected events, or fb if there is a luminosity; default: looked for between 0 and the sample"
     )
-    injections: int = Field(14, ge=1, le=1000, description="strengths that are looked at in one window, at most")
+    injections: int = Field(14, ge=2, le=1000, description="strengths that are looked at in one window, at most")
     repeats: int = Field(3, ge=1, le=1000, description="trainings at each strength, with other events injected")
     toys: int = Field(500, ge=20, le=100_000, description="pseudo-spectra behind the expected limits")
     experiments: int = Field(

@@ -19,7 +19,16 @@ from lamppost.errors import LamppostError
 from lamppost.living import mark, owner_lives
 from lamppost.storage import write_whole
 
-__all__ = ["Store", "bytes_written", "left_overs", "not_written", "provenance", "remove_parts", "write_file"]
+__all__ = [
+    "Store",
+    "bytes_written",
+    "left_overs",
+    "not_written",
+    "provenance",
+    "remove_dead_parts",
+    "remove_parts",
+    "write_file",
+]
 
 _LIBRARIES = (
     *("numpy", "scipy", "numba", "numexpr", "pyarrow", "lightgbm", "jax", "jaxlib", "optax", "equinox"),
@@ -94,6 +103,11 @@ def _recent(path: Path) -> bool:
 def remove_parts(folder: Path) -> None:
     """Remove everything that is half-made, in a folder that no other process writes into."""
     _remove([*folder.glob(".*.part"), *folder.glob("*.work")])
+
+
+def remove_dead_parts(folder: Path) -> None:
+    """Remove what dead processes of this machine left half-written in a folder that holds other things as well."""
+    _remove([path for path in folder.glob(".*.part") if owner_lives(path.name) is False])
 
 
 def _remove(paths: list[Path]) -> None:

@@ -70,6 +70,7 @@ def plan_samples(
 
     def add(what: str, label: str, data: Data, sha256: str) -> str:
         arguments = {"data": data, "what": what, "fit_range": setup.fit.range, "shift": shift, "shifted": shifted}
+        arguments["sha256"] = sha256
         columns = data.model_dump(mode="json", exclude={"path"})  # a file that moved is the same data
         return planned.add("read", f"reading {label}", read_sample, arguments, named={"data": [sha256, columns]})
 

@@ -1,5 +1,6 @@
 """Samples as artefacts: read once, events in the order of their identifiers, so that the file's order is no matter."""
 
+import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -70,12 +71,21 @@ def read_sample(
     fit_range: tuple[float, float],
     shift: float,
     shifted: tuple[str, ...],
+    sha256: str,
 ) -> None:
     """Read a sample once and keep what lies in the fit range; `shift` times m is added to the features `shifted`.
 
     Labels are read of a labelled sample alone. What is simulated may be small.
+
+    Raises
+    ------
+    DataError
+        Also if the content is not that of `sha256`, by which the artefact is named.
     """
     sample = read(data, mass_range=fit_range, labels=what == "labelled")
+    if sample.sha256 != sha256:
+        msg = f"{data.path}: changed since the run was planned, or is another file on {socket.gethostname()}"
+        raise DataError(msg)
     order = np.lexsort((sample.index, sample.events.id))
     events, label = sample.events[order], None if sample.labels is None else sample.labels[order]
     moved = np.isin(events.names, shifted)

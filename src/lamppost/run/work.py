@@ -2,6 +2,7 @@
 
 import json
 import time
+import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any, Unpack
 import tomli_w
 
 from lamppost.config import Setup, with_roots
-from lamppost.run.artefacts import Store, bytes_written, provenance, remove_parts, write_file
+from lamppost.run.artefacts import Store, bytes_written, provenance, remove_dead_parts, remove_parts, write_file
 from lamppost.run.cache import Cache, forget, shared_by
 from lamppost.run.costs import Costs
 from lamppost.run.estimate import DRY_RUN, estimate
@@ -29,6 +30,11 @@ MADE = (
     *("calibration.html", "certificate.json", "limits.html", "limits.csv"),
 )
 """What is made beside a result, and of it."""
+OWN = {
+    "calibrate": ("calibration.json", "calibration.html", "certificate.json"),
+    "limits": ("limits.json", "limits.html", "limits.csv"),
+}
+"""Tables of the configuration that some results depend on, and no others."""
 
 
 class Clock:
@@ -100,18 +106,33 @@ def work_in(
 
 def _clear(out: Path, cache: Cache, setup: Setup, sha256: str, name: str) -> None:
     """Leave nothing half-written, and no result beside a configuration or data that are not its own."""
-    remove_parts(out)
+    remove_dead_parts(out)
     if cache.shared(out):
         cache.store.remove_parts()
     else:
         remove_parts(cache.artefacts)
     table = setup.model_dump(mode="json", by_alias=True, exclude_none=True)
     config, text = out / "config.toml", tomli_w.dumps(with_roots(table, Path.cwd())).encode()
-    same = config.exists() and config.read_bytes() == text and all(_is_of(out / one, sha256) for one in RESULTS)
-    for result in (name,) if same else (*MADE, *RESULTS):
+    stale = [name, *_stale(config, text)]
+    if not all(_is_of(out / one, sha256) for one in RESULTS):
+        stale = [*MADE, *RESULTS]
+    for result in stale:
         (out / result).unlink(missing_ok=True)
-    forget(cache, out, (DRY_RUN,) if same else (DRY_RUN, *RESULTS))
+    forget(cache, out, (DRY_RUN, *(result for result in stale if result in RESULTS and result != name)))
     write_file(config, text)
+
+
+def _stale(config: Path, text: bytes) -> tuple[str, ...]:
+    """What another configuration made, as far as this one changes it."""
+    try:
+        before = tomllib.loads(config.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return (*MADE, *RESULTS)
+    now = tomllib.loads(text.decode())
+    own = [(before.pop(table, None) != now.pop(table, None), made) for table, made in OWN.items()]
+    if before != now:
+        return (*MADE, *RESULTS)
+    return tuple(one for changed, made in own if changed for one in made)
 
 
 def _is_of(result: Path, sha256: str) -> bool:

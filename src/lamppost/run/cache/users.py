@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from lamppost.errors import LamppostError
 from lamppost.living import alive, machine
 from lamppost.run.artefacts import not_written
 from lamppost.run.cache.cache import Cache
@@ -28,12 +29,17 @@ _GONE = 30 * 86_400.0
 
 
 def _record(cache: Cache, folder: Path, name: str) -> Path:
-    return cache.used / f"{digest('use', _name(cache, folder), name)[:24]}.keys"
+    return cache.used / f"{digest('use', _host(cache, folder), _name(cache, folder), name)[:24]}.keys"
 
 
 def _name(cache: Cache, folder: Path) -> str:
     """A run folder as its cache calls it; one that is its own cache may be moved."""
     return str(folder.resolve()) if cache.shared(folder) else "."
+
+
+def _host(cache: Cache, folder: Path) -> str:
+    """Of a cache that hosts share: folders of the same name on their own disks are not the same."""
+    return socket.gethostname() if cache.shared(folder) else ""
 
 
 @dataclass
@@ -92,8 +98,9 @@ def using(cache: Cache, folder: Path, name: str) -> Iterator[Use]:
     file: IO[bytes] | None = None
     try:
         with cache.locked(alone=False):
-            file = path.open("wb", buffering=0)
-            _lock(file)
+            file = path.open("ab", buffering=0)
+            _lock(file, path)
+            file.truncate(0)
             file.write((json.dumps(about) + "\n").encode())
     except OSError as error:
         if file is not None:
@@ -107,9 +114,9 @@ def using(cache: Cache, folder: Path, name: str) -> Iterator[Use]:
         file.close()
 
 
-def _lock(file: IO[bytes]) -> None:
+def _lock(file: IO[bytes], path: Path) -> None:
     """Lock it; somebody who only looks whether it is locked holds it for a moment."""
-    for _ in range(20):
+    for _ in range(200):
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -118,6 +125,9 @@ def _lock(file: IO[bytes]) -> None:
             return
         else:
             return
+    file.close()
+    msg = f"{path}: another run in the same folder, for the same result, is going on"
+    raise LamppostError(msg)
 
 
 def forget(cache: Cache, folder: Path, names: Iterable[str]) -> None:

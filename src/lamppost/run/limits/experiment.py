@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from math import inf
-from shutil import rmtree
 from typing import Any
 
 from lamppost.config import Search
@@ -38,17 +37,13 @@ def pseudo_limits(
     `signal`, an artefact, puts so many of its events into the pseudo-data on average, for tests of coverage; these are
     not injected again. Artefacts live as long as the task does; what is kept are the limits by selection.
     """
-    work = store.path(f"{key.removesuffix('.json')}.work")
-    rmtree(work, ignore_errors=True)  # of a worker that was killed
-    try:
-        work.mkdir()
-        for name in linked(samples, signal):
-            (work / name).symlink_to(store.path(name).resolve())
-        found = _limits(Store(work), search, samples, null, number, signal, injected)
-    except OSError as error:
-        raise not_written(work, error) from None
-    finally:
-        rmtree(work, ignore_errors=True)
+    with store.temporary(key) as work:
+        try:
+            for name in linked(samples, signal):
+                (work / name).symlink_to(store.path(name).resolve())
+            found = _limits(Store(work), search, samples, null, number, signal, injected)
+        except OSError as error:
+            raise not_written(work, error) from None
     store.write_json(key, found)
 
 

@@ -9,6 +9,7 @@ from lamppost.config import Search
 from lamppost.errors import ConfigError
 from lamppost.run.artefacts import Store, write_file
 from lamppost.run.blind.opening import require_open
+from lamppost.run.blind.stage import is_logged, open_again
 from lamppost.run.calibrate.experiment import Null
 from lamppost.run.graph import Task
 from lamppost.run.limits.bands import Point, Toys, draw_limits
@@ -39,6 +40,8 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
     require_open(search, out)
     planned = Planned()
     samples, sha256 = plan_samples(planned, search)
+    if is_logged(out):
+        open_again(search, sha256, out, "limits")
     procedure = Procedure(planned, search.model_copy(update={"blind": None}), samples)
     procedure.test_masses()
     experiments = _experiments(procedure)

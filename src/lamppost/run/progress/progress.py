@@ -125,11 +125,12 @@ class Progress:
         paged = beaten = time.monotonic()
         while not self._end.wait(_TICK):
             now = time.monotonic()
-            with suppress(OSError):  # whoever watched is gone
+            with suppress(Exception):  # whoever watched is gone; signs of life must go on whatever is shown
                 self._terminal.show(self._state)
             if now - paged >= _PAGE:
                 paged = now
-                self._show_page()
+                with suppress(Exception):
+                    self._show_page()
             if self._beat is not None and now - beaten >= _BEAT:
                 beaten = now
                 self._beat()
