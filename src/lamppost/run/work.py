@@ -97,12 +97,13 @@ def work_in(
                 costs.add(task, report)
                 progress.finished(task, report)
 
-            def failed(task: Task, error: Exception, dropped: Sequence[Task]) -> None:
-                progress.event("failed", key=task.key, stage=task.stage, label=task.label, why=str(error))
-                progress.dropped([task, *dropped])
+            def tell(what: str, task: Task, why: str) -> None:
+                if what != "begun":
+                    progress.event(what, key=task.key, stage=task.stage, label=task.label, why=why)
 
             def run(tasks: Sequence[Task], then: Then) -> None:
-                run_graph(tasks, store, executor, in_flight=workers + 1, finished=finished, failed=failed, then=then)
+                told: dict[str, Any] = {"finished": finished, "tell": tell, "dropped": progress.dropped}
+                run_graph(tasks, store, executor, in_flight=workers + 1, then=then, **told)
 
             work = Work(out, store, progress, run)
             result = {**make(work), **_spent(clock, costs), "workers": workers}

@@ -51,7 +51,10 @@ class Task:
 
 @dataclass(frozen=True)
 class Report:
-    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done."""
+    """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done.
+
+    `found`: another run, or a worker that was given up, had made it when this one came to it.
+    """
 
     key: str
     pid: int
@@ -59,20 +62,22 @@ class Report:
     rss_mb: float
     error: LamppostError | None = None
     crash: str | None = None
+    found: bool = False
 
 
 def execute(folder: Path, task: Task) -> Report:
     """Run one task: `function(store, key, **arguments)` stores the artefact `key`."""
     start, store = time.process_time(), Store(folder)
     error, crash = None, None
+    found = store.intact(task.key)  # another run may share this folder
     try:
-        if not store.intact(task.key):  # made meanwhile: by a worker that was given up, by another run
+        if not found:
             task.function(store, task.key, **task.arguments)
     except LamppostError as caught:
         error = caught
     except Exception:  # a task answers with an error value: one failure must not take the pool with it
         crash = traceback.format_exc()
-    return Report(task.key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash)
+    return Report(task.key, os.getpid(), time.process_time() - start, max_rss_mb(), error, crash, found)
 
 
 def max_rss_mb() -> float:
