@@ -190,7 +190,8 @@ def test_what_fails_takes_with_it_what_needs_it_and_nothing_else(tmp_path: Path)
         task("d.json", "c.json", "end.json"),
         task("e.json", "end.json"),
     ]
-    told: list[tuple[str, list[str]]] = []
+    told: list[tuple[str, str]] = []
+    dropped: list[str] = []
     message = r"^training late\.json: too late \(2 of 9 tasks failed, 2 were not started because of that\)$"
     with pytest.raises(DataError, match=message):
         run_graph(
@@ -199,10 +200,12 @@ def test_what_fails_takes_with_it_what_needs_it_and_nothing_else(tmp_path: Path)
             Pools(),
             in_flight=3,
             finished=lambda task, report: None,
-            failed=lambda task, error, dropped: told.append((task.key, [one.key for one in dropped])),
+            tell=lambda what, task, why: told.append((task.key, why)) if what == "failed" else None,
+            dropped=lambda tasks: dropped.extend(one.key for one in tasks),
             then=lambda: pytest.fail("what comes then may need what failed"),
         )
-    assert told == [("b.json", []), ("late.json", ["c.json", "d.json"])]
+    assert told == [("b.json", "training b.json: no column 'x'"), ("late.json", "training late.json: too late")]
+    assert dropped == ["c.json", "d.json"]
     assert {path.stem for path in tmp_path.iterdir()} == {"start", "left", "right", "end", "e"}
 
 

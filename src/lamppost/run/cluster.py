@@ -192,6 +192,10 @@ class DaskExecutor(Elastic):
             self._look()
         return 2 * self._threads + 2 if self._connected.grows else max(1, self._threads)
 
+    def workers_alive(self) -> int:
+        """How many tasks may run at a time."""
+        return self._threads
+
     def _look(self) -> None:
         """See how many threads there are, and that workers to come will find what shows that they share our files."""
         with suppress(OSError):

@@ -14,7 +14,7 @@ from lamppost.run.failures import Failures, TaskCrash
 from lamppost.run.pending import Pending
 from lamppost.run.worker import Report, Task, ctrl_c_held, execute, one_thread_each
 
-__all__ = ["Failed", "Finished", "Task", "TaskCrash", "Tell", "Then", "nothing_more", "run_graph"]
+__all__ = ["Dropped", "Finished", "Task", "TaskCrash", "Tell", "Then", "nothing_more", "run_graph"]
 
 _ATTEMPTS = 3
 
@@ -22,8 +22,10 @@ Then = Callable[[], Sequence[Task]]
 """What to do once everything before it is done, as what came out says; nothing at the end."""
 Finished = Callable[[Task, Report | None], None]
 """Told of every task that is done, with None where the artefact of an earlier run was found."""
-Failed = Callable[[Task, Exception, Sequence[Task]], None]
-"""Told of every task that failed, why, and which others will not be started because of it."""
+Tell = Callable[[str, Task, str], None]
+"""Told that a task has "begun", was "lost" with its worker, or has "failed", and why."""
+Dropped = Callable[[Sequence[Task]], None]
+"""Told of tasks that will not be started because of one that failed."""
 
 
 def nothing_more() -> Sequence[Task]:
@@ -31,16 +33,12 @@ def nothing_more() -> Sequence[Task]:
     return ()
 
 
-def _untold(task: Task, error: Exception, dropped: Sequence[Task]) -> None:
-    """Nobody wants to know; the error is raised at the end."""
-
-
-Tell = Callable[[str, Task], None]
-"""Told that a task has "begun", or was "lost" with its worker."""
-
-
-def _silent(what: str, task: Task) -> None:
+def _silent(what: str, task: Task, why: str) -> None:
     """Nobody wants to know."""
+
+
+def _untold(tasks: Sequence[Task]) -> None:
+    """Nobody wants to know; how many they were is said at the end."""
 
 
 def run_graph(
@@ -50,9 +48,9 @@ def run_graph(
     *,
     in_flight: int,
     finished: Finished,
-    failed: Failed = _untold,
     then: Then = nothing_more,
     tell: Tell = _silent,
+    dropped: Dropped = _untold,
 ) -> None:
     """Run all tasks whose artefact is not there yet, then those that `then()` returns, until it returns none.
 
@@ -69,7 +67,7 @@ def run_graph(
     TaskCrash
         If that task failed in another way or was lost three times; if one needs what no task makes.
     """
-    _Run(store, make_executor, in_flight, finished, failed, tell).all(tasks, then)
+    _Run(store, make_executor, in_flight, finished, tell, dropped).all(tasks, then)
 
 
 class _Run:
@@ -81,11 +79,11 @@ class _Run:
         make_executor: Callable[[], Executor],
         in_flight: int,
         finished: Finished,
-        failed: Failed,
         tell: Tell,
+        dropped: Dropped,
     ) -> None:
         self.store, self.make_executor, self.in_flight = store, make_executor, in_flight
-        self.finished, self.failed, self.tell = finished, failed, tell
+        self.finished, self.tell, self.dropped = finished, tell, dropped
         self.executor: Executor | None = None
         self.pending, self.running = Pending(), dict[Future[Report], Task]()
         self.ended: SimpleQueue[Future[Report]] = SimpleQueue()
@@ -151,7 +149,7 @@ class _Run:
         return self.lost[task.key] >= _ATTEMPTS - 1
 
     def _submit(self, executor: Executor, task: Task) -> None:
-        self.tell("begun", task)
+        self.tell("begun", task, "")
         try:
             with ctrl_c_held(), one_thread_each():  # a pool starts workers when it has something to do
                 apart = isinstance(executor, Elastic) and executor.apart
@@ -234,8 +232,8 @@ class _Run:
 
     def _again(self, task: Task, times: int, *, alone: bool = False) -> None:
         """Once more, unless its worker died too often."""
-        self.tell("lost", task)
         self.lost[task.key] += times
+        self.tell("lost", task, "")
         if self.lost[task.key] >= _ATTEMPTS:
             why = 'out of memory, killed, or started by a script without `if __name__ == "__main__":`?'
             self._fail(task, TaskCrash(f"{task.label}: its worker process died {_ATTEMPTS} times ({why})"))
@@ -247,7 +245,8 @@ class _Run:
     def _fail(self, task: Task, error: Exception) -> None:
         """The end of a branch; of the run, if nothing else is left to do, or the rest would fail as well."""
         dropped = self.pending.drop(task.key)
-        self.failed(task, error, dropped)
+        self.tell("failed", task, str(error).splitlines()[-1])
+        self.dropped(dropped)
         self.failures.add(task, self.pending.place(task), error, dropped)
         waiting = len(self.pending) + len(self.suspects)
         readings = all(not one.needs for one in self.running.values())

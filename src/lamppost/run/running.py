@@ -56,9 +56,9 @@ class Running:
             self._executor,
             in_flight=self._workers + 1,
             finished=self._finished,
-            failed=self._failed,
             then=more,
             tell=self.progress.told,
+            dropped=self.progress.dropped,
         )
 
     def _known(self, tasks: Sequence[Task]) -> Sequence[Task]:
@@ -72,10 +72,6 @@ class Running:
         executor = self._make()
         self.progress.working(executor)
         return executor
-
-    def _failed(self, task: Task, error: Exception, dropped: Sequence[Task]) -> None:
-        self.progress.told("failed", task, str(error).strip().splitlines()[-1])
-        self.progress.dropped(dropped)
 
     def _finished(self, task: Task, report: Report | None) -> None:
         self.costs.add(task, report)

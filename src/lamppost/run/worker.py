@@ -53,7 +53,8 @@ class Task:
 class Report:
     """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done.
 
-    `found`: another run had made it when this one came to it. `written`: bytes, intermediate ones included.
+    `found`: another run, or a worker that was given up, had made it when this one came to it. `written`: bytes,
+    intermediate ones included.
     """
 
     key: str
