@@ -61,7 +61,7 @@ def _quantile(levels: Array, mu: Array) -> Array:
     """Quantiles (toys, bins) of Poisson numbers of means mu (bins,)."""
     counts = np.ceil(pdtrik(levels, mu))  # solved numerically: one too many where a level is met exactly
     lower = np.maximum(counts - 1.0, 0.0)
-    return np.where(pdtr(lower, mu) >= levels, lower, counts)
+    return np.asarray(np.where(pdtr(lower, mu) >= levels, lower, counts))
 
 
 def _limits(model: Profile, counts: Array, centres: Array, level: float) -> Array:
