@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtr
-from scipy.stats import poisson
+from scipy.special import ndtr, pdtr, pdtrik
 
 from lamppost.core import Array, Rng
 from lamppost.errors import FitError
@@ -52,10 +51,17 @@ def _block(models: Sequence[Profile], mixing: Array, level: float, toys: int, rn
     pulls = dict(zip(names, rng.standard_normal((len(names), toys)), strict=True))
     found = np.empty((toys, len(models)))
     for j, model in enumerate(models):
-        counts = poisson.ppf(ndtr(normal[j]), model.expected(model.null))
+        counts = _quantile(ndtr(normal[j]), model.expected(model.null))
         moved = model.moves * np.stack([pulls[name] for name in model.names], axis=1)
         found[:, j] = _limits(model, counts, model.nuisances(model.null) + moved, level)
     return found
+
+
+def _quantile(levels: Array, mu: Array) -> Array:
+    """Quantiles (toys, bins) of Poisson numbers of means mu (bins,)."""
+    counts = np.ceil(pdtrik(levels, mu))  # solved numerically: one too many where a level is met exactly
+    lower = np.maximum(counts - 1.0, 0.0)
+    return np.asarray(np.where(pdtr(lower, mu) >= levels, lower, counts))
 
 
 def _limits(model: Profile, counts: Array, centres: Array, level: float) -> Array:
