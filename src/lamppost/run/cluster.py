@@ -97,10 +97,6 @@ class DaskExecutor(Elastic):
                 raise
             raise self._unfit(error) from None
 
-    def workers_alive(self) -> int:
-        """Threads of all workers that were last seen."""
-        return self._threads
-
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
         """Have a worker call `fn(folder, task)`, which is `execute`."""
         _, task = args
