@@ -145,7 +145,7 @@ def test_a_hunt_interrupted_and_disturbed(tmp_path: Path, config: Path, finished
     """Ctrl-C leaves no process; started again, it forgives a worker's death."""
     out = tmp_path / "run"
     process = on_a_local_cluster(config, out)
-    until(lambda: n_done(out) >= 5)
+    until(lambda: n_done(out) >= 5, 300)
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
     stdout, stderr = process.communicate(timeout=60)
@@ -154,7 +154,7 @@ def test_a_hunt_interrupted_and_disturbed(tmp_path: Path, config: Path, finished
     assert not psutil.wait_procs(family, timeout=5)[1]
     before = n_done(out)
     process = on_a_local_cluster(config, out)
-    until(lambda: n_done(out) > before and kill(computing(process.pid), parent=True))
+    until(lambda: n_done(out) > before and kill(computing(process.pid), parent=True), 300)
     result = finish(process)
     assert timeless(result) == timeless(result_in(finished))
     for name in ("scores.parquet", "details.json"):
