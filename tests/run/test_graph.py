@@ -130,6 +130,19 @@ def test_what_is_there_is_found(tmp_path: Path) -> None:
     assert sorted(ended) == [("end.json", True), ("left.json", False), ("right.json", True), ("start.json", True)]
 
 
+def test_what_is_read_through_what_is_done_is_made_again_first(tmp_path: Path) -> None:
+    """The end reads the start, but names what lies between them alone, as a fit names its trainings."""
+    arguments = {"value": 1, "inputs": ("between.json", "start.json")}
+    end = Task("end.json", "add", "adding end.json", add, arguments, ("between.json",))
+    tasks = [end, task("between.json", "start.json"), task("start.json", value=100, pause=0.2)]
+    run(tasks, tmp_path, Pools())
+    for name in ("start.json", "end.json"):
+        (tmp_path / name).unlink()
+    ended = run(tasks, tmp_path, Pools())
+    assert ended == [("between.json", True), ("start.json", False), ("end.json", False)]
+    assert Store(tmp_path).read_json("end.json") == 1 + 101 + 100
+
+
 def test_nothing_to_do_starts_no_pool(tmp_path: Path) -> None:
     run(diamond(), tmp_path, Pools())
     pools = Pools()

@@ -123,7 +123,7 @@ class _Run:
                         self._done(task, None)
                     else:
                         missing.append(task)
-            self.pending.add(missing)
+            self.pending.add(missing, self.needs)
             if missing:
                 return True
             tasks = then()

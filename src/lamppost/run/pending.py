@@ -1,6 +1,6 @@
 """Which tasks of a graph may start, in the order of the plan, and which never will because another failed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
 
 from lamppost.run.worker import Task
@@ -31,18 +31,34 @@ class Pending:
         """Where it stands in the plan."""
         return self._place[task.key]
 
-    def add(self, tasks: Sequence[Task]) -> None:
-        """Tasks to do, those that are needed among them or done."""
+    def add(self, tasks: Sequence[Task], needs: Mapping[str, Sequence[str]] | None = None) -> None:
+        """Tasks to do, those that are needed among them or done.
+
+        needs: by key, of all tasks. What is done may be made of what was lost since and is made again: whoever needs
+        the one may read the other as well, and waits for it.
+        """
         for task in tasks:
             self._place.setdefault(task.key, len(self._place))
             self._tasks[task.key] = task
-            unmet = {key for key in task.needs if key not in self.done}
+            unmet = self._missing(task, needs or {})
             for key in unmet:
                 self._users.setdefault(key, []).append(task.key)
             if unmet:
                 self._unmet[task.key] = unmet
             else:
                 self.again(task)
+
+    def _missing(self, task: Task, needs: Mapping[str, Sequence[str]]) -> set[str]:
+        """What a task waits for, directly or through what is done."""
+        unmet, seen, left = set[str](), set[str](), list(task.needs)
+        while left:
+            key = left.pop()
+            if key in self.done and key not in seen:
+                left += needs.get(key, ())
+            elif key not in self.done:
+                unmet.add(key)
+            seen.add(key)
+        return unmet
 
     def again(self, task: Task) -> None:
         """A task that was taken and is to be taken once more."""
