@@ -24,11 +24,11 @@ def bound(strengths: Sequence[float], excluded: Sequence[float]) -> tuple[float,
     statement about events that it was not trained on, right for any selection, however it was found. Not all of these
     limits are those of the search: a selection may only be credited with what a signal in the data could have taught
     it. Hence max(s, e(s)): cross-sections above it are excluded by e(s), and large enough to have trained a selection
-    at least as well as the injection did. Each max(s, e(s)) is such a bound by itself, and nothing has to be assumed about
-    how e falls with s (the smallest of them is chosen by the data: where several e(s) fluctuate on their own, it is
-    too small more often than each of them): where it rises and falls again, only injections that were made
-    count, and what lies between two of them is never read off a line. Where none is crossed the limit is the smallest
-    e(s), still a bound, and more signal might have trained a better selection.
+    at least as well as the injection did. Each max(s, e(s)) is such a bound by itself, and nothing has to be assumed
+    about how e falls with s: where it rises and falls again, only injections that were made count, and what lies
+    between two of them is never read off a line. The smallest of them is chosen by the data: where several e(s)
+    fluctuate on their own, it is too small more often than each of them. Where none is crossed the limit is the
+    smallest e(s), still a bound, and more signal might have trained a better selection.
     """
     largest = np.maximum(strengths, excluded)
     best = int(np.argmin(largest))
