@@ -128,9 +128,9 @@ def ctrl_c_held() -> Iterator[None]:
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)  # first: once the handler is back, anything may raise
         if ours:
             signal.signal(signal.SIGINT, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         if held:
             signal.raise_signal(signal.SIGINT)
 
