@@ -16,6 +16,7 @@ import pytest
 from lamppost.cli import main
 from lamppost.config import load
 from lamppost.errors import LamppostError
+from lamppost.living import machine
 from lamppost.run import InlineExecutor, run_hunt
 from small_disk import resize
 from small_hunt import (
@@ -145,7 +146,8 @@ def test_a_damaged_artefact_is_made_again(tmp_path: Path, config: Path, finished
         content = bytearray(artefact.read_bytes())
         content[len(content) // 2] ^= 1
         artefact.write_bytes(content[: len(content) // 3] if number % 2 else content)
-    left_over = [out / ".result.json.1.part", out / "artefacts" / ".claim-0.json.1.part"]
+    dead = f"1.{2**22 + 1}@{machine()}"  # no process has such a number
+    left_over = [out / f".result.json.{dead}.part", out / "artefacts" / ".claim-0.json.1.part"]
     for part in left_over:
         part.write_bytes(b"half")
     run_hunt(load(config), out, workers=1, quiet=True, make_executor=InlineExecutor)
