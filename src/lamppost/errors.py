@@ -5,6 +5,7 @@ found. The command line prints it and leaves with exit code 2.
 """
 
 from importlib import import_module
+from signal import SIGINT, getsignal, signal
 from types import ModuleType
 
 __all__ = ["ConfigError", "DataError", "FitError", "LamppostError", "optional"]
@@ -34,8 +35,12 @@ def optional(module: str, extra: str) -> ModuleType:
     LamppostError
         If it is not installed, with the command that installs it.
     """
+    handler = getsignal(SIGINT)
     try:
         return import_module(module)
     except ImportError:
         msg = f"this needs {module}: pip install 'lamppost[{extra}]'"
         raise LamppostError(msg) from None
+    finally:
+        if getsignal(SIGINT) is not handler and handler is not None:
+            signal(SIGINT, handler)  # dask_jobqueue takes Ctrl-C for itself when it is imported

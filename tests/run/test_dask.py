@@ -1,19 +1,22 @@
 """Tasks on a Dask cluster: the bits of a local pool, and clear words where it cannot be used."""
 
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
-pytest.importorskip("dask_jobqueue", reason="the extra `dask` is not installed")
+if find_spec("dask_jobqueue") is None:  # not imported here: it takes Ctrl-C for itself
+    pytest.skip("the extra `dask` is not installed", allow_module_level=True)
 
 from lamppost.config.cluster import load_cluster
-from lamppost.errors import ConfigError, LamppostError
+from lamppost.errors import ConfigError, LamppostError, optional
 from lamppost.run import cluster as client_side
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.cluster import DaskExecutor, executors
@@ -197,11 +200,19 @@ def test_job_scripts(tmp_path: Path, text: str) -> None:
     table = load_cluster(path)
     arguments = table.arguments(tmp_path / "logs")
     arguments.pop("scheduler_options")
-    import dask_jobqueue
-
+    dask_jobqueue = optional("dask_jobqueue", "dask")
     name = table.dask_class.partition(":")[2]
     job = getattr(dask_jobqueue, name).job_cls("tcp://127.0.0.1:8786", "worker", **arguments)
     script = job.job_script()
     for line in SCRIPTS[text]:
         assert line in script
     assert f"{tmp_path / 'logs'}" in script
+
+
+def test_ctrl_c_stays_ours() -> None:
+    """In a process of its own: here somebody may have imported it before."""
+    code = (
+        "import signal; from lamppost.errors import optional; optional('dask_jobqueue', 'dask'); "
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
