@@ -49,6 +49,9 @@ def opened_facts(result: Part) -> list[tuple[str, str]]:
         f"opened {count(blinding.get('opened'))} times with {count(blinding.get('opened_configurations'))}"
     )
     found = [("Looks in this folder", told), ("Frozen as", escape(blinding.get("hash")))]
+    if despite := blinding.get("despite"):
+        needed = "" if blinding.get("overridden", True) else "all blind tests passed, nothing had to be overridden: "
+        found.append(("Opened despite", escape(needed + despite)))
     if certificate := blinding.get("certificate"):
         text = f"{certificate.get('configuration')}, {certificate.get('experiments')} pseudo-experiments"
         found.append(("Certificate", escape(text)))
