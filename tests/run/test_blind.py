@@ -557,7 +557,10 @@ def test_the_verb_its_page_and_a_report(again: tuple[Path, Path, str], capsys: p
         assert part in page
     assert "<script" not in page
     assert "2 blind looks at 1 configurations" in (out / "report.html").read_text()
-    report(out)
+    assert report(out, pdf=True) == (out / "blind.html", out / "report.html")
+    # figures of both pages, none over another's
+    drawn = sum((out / name).read_text().count("<figure") for name in ("blind.html", "report.html"))
+    assert len(list((out / "figures").iterdir())) == drawn
     assert [look["shown"] for look in read_looks(out)] == ["blind", "blind", "unblind", "report"]
     assert (out / "blind.html").read_text() == page
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from lamppost.api import report
+from lamppost.api.folders import show
 from lamppost.cli import main
 from lamppost.config import Search, load
 from lamppost.errors import ConfigError, FitError
-from lamppost.run import InlineExecutor, process_pool
+from lamppost.run import InlineExecutor, process_pool, run_hunt
 from lamppost.run.artefacts import Store
 from lamppost.run.calibrate import experiment
 from lamppost.run.calibrate.calibration import plan, run_calibration
@@ -262,11 +263,29 @@ def test_the_verb_and_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "3 pseudo-experiments" in text
     assert "150 signal events: Z = " in text
     pytest.importorskip("mplhep")
-    page = report(tmp_path / "run").read_text()
+    page = report(tmp_path / "run")[0].read_text()
     assert (tmp_path / "run" / "calibration.html").read_text() == page
     for part in ("p-values without signal", "Power", "Configuration certified", "150"):
         assert part in page
     assert "<script" not in page
+
+
+def test_every_result_in_a_folder_has_its_page(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hunt beside a calibration: both pages are written, by the hunt and by `lamppost report`, which names both."""
+    pytest.importorskip("mplhep")
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    run_hunt(load(finished.parent / "hunt.toml"), out, workers=1, quiet=True, make_executor=InlineExecutor)
+    pages = [out / name for name in ("report.html", "calibration.html")]
+    show(out, {}, pdf=False)
+    written = [page.read_text() for page in pages]
+    for page in pages:
+        page.unlink()
+    assert main(["report", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(page) for page in pages]
+    assert [page.read_text() for page in pages] == written
 
 
 def test_a_bump_in_the_data_is_not_in_the_pseudo_data(tmp_path: Path) -> None:
