@@ -16,7 +16,7 @@ from lamppost.config import Search, load
 from lamppost.errors import ConfigError, FitError
 from lamppost.run import InlineExecutor, process_pool, run_hunt
 from lamppost.run.artefacts import Store
-from lamppost.run.calibrate import experiment
+from lamppost.run.calibrate import calibration, experiment
 from lamppost.run.calibrate.calibration import plan, run_calibration
 from lamppost.run.calibrate.certificate import certified, configuration_of
 from lamppost.run.calibrate.experiment import Null, draw_pseudo
@@ -193,6 +193,21 @@ def test_judgement() -> None:
     assert not uniformity(half.tolist())["uniform"]
     assert not uniformity([None] * 60)["valid"]
     assert not uniformity(p[::25].tolist())["valid"]
+
+
+def test_of_a_single_window_p_is_one_where_nothing_exceeds() -> None:
+    """Of the random score as of the hunt; of two windows it is not."""
+    p = (np.arange(500) + 0.5) / 500
+    hunts = [
+        {
+            **{"p_global": one, "inclusive": {"p_global": one}, "control": {"p_global": one}},
+            "windows": [{"p_window": one, "sculpting_p": one, "z_local": 0.0}],
+        }
+        for one in np.where(p < 0.5, p, 1.0)
+    ]
+    single, several = (calibration._null(hunts, hunts, windows, 1) for windows in (1, 2))
+    assert all(single[name]["uniform"] for name in ("global", "window", "inclusive", "random score"))
+    assert not any(several[name]["uniform"] for name in ("global", "random score"))
 
 
 def test_power_and_coverage() -> None:

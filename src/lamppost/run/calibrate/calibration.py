@@ -99,7 +99,7 @@ def result_of(search: Search, planned: Plan, stored: Stored, found: Mapping[int,
         "events": events,
         "calibrate": search.calibrate.model_dump(mode="json"),
         "windows": [[w.lo, w.hi] for w in search.claim_windows()],
-        "null": _null(found[0], ended[0], len(search.methods) * len(search.claim_windows())),
+        "null": _null(found[0], ended[0], len(search.claim_windows()), len(search.methods)),
         "power": [_power(strength, found[strength], ended[strength]) for strength in search.calibrate.strengths],
         "definitions": DEFINITIONS,
         "versions": provenance(),
@@ -121,13 +121,13 @@ DEFINITIONS = {
 }
 
 
-def _null(every: Sequence[Json], ended: Sequence[Json], searches: int) -> Json:
+def _null(every: Sequence[Json], ended: Sequence[Json], windows: int, methods: int) -> Json:
     """Are p-values uniform where nothing is injected? A single window sees no excess at all, p = 1, too often."""
     return {
-        "global": uniformity([one.get("p_global") for one in every], atom=searches == 1),
+        "global": uniformity([one.get("p_global") for one in every], atom=windows * methods == 1),
         "window": uniformity([row["p_window"] for one in ended for row in one["windows"]], atom=True),
         "inclusive": uniformity([one["inclusive"]["p_global"] for one in ended], atom=True),
-        "random score": uniformity([one["control"]["p_global"] for one in ended]),
+        "random score": uniformity([one["control"]["p_global"] for one in ended], atom=windows == 1),
         "sculpting": uniformity([row["sculpting_p"] for one in ended for row in one["windows"]]),
         "z_local": sorted(max(row["z_local"] for row in one["windows"]) for one in ended),
     }
