@@ -19,7 +19,7 @@ __all__ = ["BLIND", "HEAD", "LOOKS", "OPENED", "Look", "Shown", "add_look", "rea
 
 LOOKS = "looks.jsonl"
 HEAD = "last_look.json"
-"""How many looks there are and the last line's hash: a log that was cut or lost still hangs together."""
+"""How many looks there are and the hash of the last: without it nothing tells a log that was cut from a whole one."""
 Shown = Literal["blind", "unblind", "report", "control region"]
 BLIND: Final = "blind"
 OPENED: Final = "unblind"
