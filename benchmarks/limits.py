@@ -9,39 +9,32 @@ procedure in small pseudo-experiments, without signal and with the signal at the
 section and writes OUT/NAME.json; a second start goes on where the first one stopped. Seeds are 0 to n - 1.
 """
 
-import argparse
-from pathlib import Path
+from argparse import ArgumentParser
+from collections.abc import Mapping
 
-from limits_parts import page
+from paged import Paged
+
+HEAD = """# Benchmarks of limits
+
+Made by `python benchmarks/limits.py`, shipped defaults where nothing else is said, seeds 0 to n - 1, fixed beforehand.
+How limits are set stands in [](limits.md).
+"""
+ORDER = ("wprime", "coverage")
+PACKAGES = ("lamppost", "numpy", "scipy", "numba", "lightgbm")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The command line."""
-    whole = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    commands = whole.add_subparsers(dest="command", required=True)
-    made = {name: commands.add_parser(name) for name in (*page.ORDER, "page")}
-    for command in made.values():
-        command.add_argument("--out", type=Path, required=True)
-    made["page"].add_argument("--table", type=Path, required=True)
-    for name in page.ORDER:
-        made[name].add_argument("data", type=Path, help="folder of the tables")
-        made[name].add_argument("--seed", type=int, default=0, help="the first; development uses 1000 and more")
-        made[name].add_argument("--workers", type=int, default=2, help="processes")
-        made[name].add_argument("--events", type=int, help="another number of background events")
-    made["wprime"].add_argument("--methods", nargs="+", default=["cwola", "cathode"], help="some methods only")
-    made["coverage"].add_argument("--experiments", type=int, default=200, help="of either sort")
-    return whole
+def options(commands: Mapping[str, ArgumentParser]) -> None:
+    """What a section can be told."""
+    for name in ORDER:
+        commands[name].add_argument("--workers", type=int, default=2, help="processes")
+        commands[name].add_argument("--events", type=int, help="another number of background events")
+    commands["wprime"].add_argument("--methods", nargs="+", default=["cwola", "cathode"], help="some methods only")
+    commands["coverage"].add_argument("--experiments", type=int, default=200, help="of either sort")
 
 
 def main() -> None:
     """Run one subcommand."""
-    options = parser().parse_args()
-    options.out.mkdir(parents=True, exist_ok=True)
-    if options.command == "page":
-        page.write(options.out, options.table)
-    else:
-        page.store(options.command, page.module(options.command).run(options), options)
-        print(page.section(options.command, page.read(options.command, options.out)))
+    Paged("limits", ORDER, PACKAGES, HEAD, "TABLES").main(__doc__, options)
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def test_the_page(part: Callable[[str], Any], tmp_path: Path, monkeypatch: pytes
     for name, found in (("wprime", wprime(1000.0)), ("coverage", coverage(8, 1.0))):
         (tmp_path / f"{name}.json").write_text(json.dumps(found))
     monkeypatch.setattr(sys, "argv", ["limits.py", "page", "--out", str(tmp_path), "--table", str(tmp_path / "p.md")])
-    part("page")
+    part("coverage")
     import_module("limits").main()
     text = (tmp_path / "p.md").read_text()
     for wanted in ("200 ± 1", "2.50 [2.00, 3.00]", "0.040 [0.017, 0.077]", "6 of 6 requirements are met", "0.14"):

@@ -59,7 +59,8 @@ def test_it_is_what_cms_did(example: Path) -> None:
     assert search.scan.efficiency == (0.05, 0.03, 0.01)
     assert list(search.methods) == ["cwola", "tnt", "cathode", "cathode_b"]
     assert all(search.decorrelated(method) for method in search.methods.values())
-    assert sorted(search.samples.signals) == ["ttbar", "wprime"]
+    assert sorted(search.samples.signals) == sorted(search.limits.signals) == ["ttbar", "wprime"]
+    assert all(len(search.signal_windows(name)) == 1 for name in search.limits.signals)
 
 
 def test_it_is_planned(example: Path) -> None:
@@ -76,7 +77,7 @@ def test_it_is_planned(example: Path) -> None:
 def reduced(example: Path) -> Search:
     table = tomllib.loads(example.read_text())
     table["data"]["path"] = str(example.parent / "qcd_[0-9].parquet")
-    del table["samples"], table["calibrate"]
+    del table["samples"], table["calibrate"], table["limits"]
     table["scan"] |= {"windows": table["scan"]["windows"][:2], "validation": [[4000, 4300]], "folds": 3}
     quick = {"kind": "boosted", "members": 1, "rounds": 10}
     table["methods"] = {"cwola": {**table["methods"]["cwola"], "method": {"kind": "cwola", "ratio": quick}}}

@@ -2,6 +2,8 @@
 
 import argparse
 from functools import partial
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,11 +20,12 @@ from stats_parts.bars import Bar, at_least, at_most, within
 from stats_parts.cases import FAMILIES, MASS, MASSES, ORDERS, SIGNAL, Case, cases, difference, order_name
 from stats_parts.kept import kept
 
-__all__ = ["TITLE", "bars", "run", "section", "sequential_p", "way"]
+__all__ = ["TITLE", "bars", "draw", "run", "section", "sequential_p", "way"]
 
 Json = dict[str, Any]
 
 TITLE = "Calibration of the p-values"
+PICTURE = "_static/calibration_p_values.png"
 ENOUGH, MOST, BATCH = 10, 199, 10
 """Exceedances at which the toys of a pseudo-data set stop, and at most so many toys, made so many at a time."""
 ENVELOPES = 2000  # pseudo-data sets of a case with all orders profiled, which costs ten times as much
@@ -242,5 +245,11 @@ def section(result: Json) -> str:
             "pseudo-data; only too small ones are a miss. Both families profiled: an envelope of all their orders. In "
             "the picture grey is two standard deviations of uniform p-values.",
             markdown(head_2, rows),
+            f"![Histograms of the p-values, next to uniform ones]({PICTURE})",
         ]
     )
+
+
+def draw(result: Json, folder: Path) -> None:
+    """The picture of the section, in the folder of the page."""
+    import_module("stats_parts.picture").draw(result, folder / PICTURE)  # which imports this module

@@ -78,7 +78,7 @@ def page_of(folder: Path) -> Page:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = write_folder(tmp_path_factory.mktemp("hunt"), *hunt())
-    assert report.write(path) == path / "report.html"
+    assert report.write(path) == (path / "report.html",)
     return path
 
 

@@ -13,8 +13,8 @@ import pytest
 from lamppost.api import check, report, view
 from lamppost.cli import main
 from lamppost.config import Search, load
-from lamppost.core import Window
-from lamppost.errors import ConfigError, DataError
+from lamppost.core import Method, View, Window
+from lamppost.errors import ConfigError, DataError, FitError, LamppostError
 from lamppost.run import InlineExecutor
 from lamppost.run.artefacts import Store
 from lamppost.run.blind import frozen
@@ -25,6 +25,7 @@ from lamppost.run.blind.plan import plan_blind
 from lamppost.run.blind.stage import run_blind, run_open, run_without_blind
 from lamppost.run.calibrate.calibration import plan as plan_calibration
 from lamppost.run.calibrate.certificate import configuration_of
+from lamppost.run.fits import fitted
 from lamppost.run.hunt import run_hunt
 from lamppost.search import outside
 from small_hunt import Json, entries, events, merged, timeless, write_events, write_hunt
@@ -109,8 +110,8 @@ def test_what_is_told(hunted: tuple[Path, Path, Json]) -> None:
     assert result["passed"]
     assert result["warnings"] == []
     made = {path.name for path in out.iterdir()}
-    told = {"blind.json", "blind_details.json", "config.toml", "log.jsonl", "looks.jsonl", "progress.html"}
-    assert made == {"artefacts", "used", ".lock", *told}
+    told = {"blind.json", "blind_details.json", "config.toml", "log.jsonl", "progress.html"}
+    assert made == {"artefacts", "used", ".lock", "looks.jsonl", "last_look.json", *told}
     assert json.loads((out / "blind.json").read_text()) == result
 
 
@@ -122,6 +123,29 @@ def test_no_score_of_an_event_in_a_closed_window_is_written(hunted: tuple[Path, 
         assert scored == result["data"]["events"]
     made = {path.name for path in store.folder.iterdir()}
     assert made == {task.key for task in planned.tasks}
+
+
+@pytest.mark.parametrize("kind", [FitError, ValueError, LamppostError])
+def test_what_fails_in_a_closed_window_tells_no_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    """Neither what is raised nor the log; but what the machine is to blame for is told in full."""
+
+    def failing(store: Store, method: Method, view: View, *others: Any) -> Any:
+        if view.window.lo != CLOSED[0]:
+            return fitted(store, method, view, *others)
+        raise kind(f"tau21_1: {len(view.sr)} events, shape ({len(view.sr)},{len(view.sb)}), {len(view.sr)}x2, -1.5e+3")
+
+    monkeypatch.setattr("lamppost.run.tasks.fitted", failing)
+    out = tmp_path / "run"
+    assert main(["hunt", str(configured(tmp_path)), "--out", str(out), "--quiet", "--workers", "1"]) != 0
+    err = capsys.readouterr().err
+    if kind is LamppostError:
+        assert "-1.5e+3" in err
+        return
+    told = "tau21_1: N events, shape (N), NxN, -N (the windows are closed: numbers are not told)"
+    assert told in err
+    assert all(told in json.dumps(entry) for entry in entries(out, "failed"))
 
 
 @pytest.mark.parametrize("train", [False, True])
@@ -253,34 +277,63 @@ def test_it_was_shown_here_or_it_is_not_opened(hunted: tuple[Path, Path, Json], 
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.mark.parametrize("verb", ["hunt", "open", "report"])
-@pytest.mark.parametrize("how", ["edited", "first line removed", "last line removed", "torn", "removed"])
+CUTS = ("edited", "first line removed", "last line removed", "unnamed line removed", "torn", "emptied", "deleted")
+
+
+@pytest.mark.parametrize("verb", ["hunt", "open", "report", "hunt without [blind]", "limits without [blind]"])
+@pytest.mark.parametrize("how", CUTS)
 def test_a_log_that_was_edited_is_noticed(
     again: tuple[Path, Path, str], capsys: pytest.CaptureFixture[str], verb: str, how: str
 ) -> None:
     config, out, hashed = again
     if how == "last line removed":  # of two, the last of which a result names
         closed(config, out)
-    elif how == "first line removed":
+    elif how in ("first line removed", "unnamed line removed"):  # what is made again names no look
         add_look(out, "report", hashed)
+    if how == "deleted":  # and a result that would name it, as by another start
+        (out / "blind.json").unlink()
     log = out / "looks.jsonl"
     content = log.read_text()
+    cut = content.rsplit("\n", 2)[0] + "\n"
     changed = {
         "edited": content.replace("blind tests passed", "blind tests failed"),
         "first line removed": content.split("\n", 1)[1],
-        "last line removed": content.rsplit("\n", 2)[0] + "\n",
+        "last line removed": cut,
+        "unnamed line removed": cut,
         "torn": content[:-40],
-        "removed": "",
-    }
-    log.write_text(changed[how])
-    arguments = {"hunt": ["hunt", str(config), "--out", str(out), "--quiet"], "report": ["report", str(out)]}
-    arguments["open"] = [*arguments["hunt"], "--unblind", hashed]
-    assert main(arguments[verb]) == 2
+        "emptied": "",
+        "deleted": None,
+    }[how]
+    if changed is None:
+        log.unlink()
+    else:
+        log.write_text(changed)
+    plain = {"blind": None, "data": {"path": str(load(config).data.path)}}
+    limits = {"samples": {"signals": {"s": "events.parquet"}}, "limits": {"signals": {"s": {"mass": 3500.0}}}}
+    changes = limits if verb.startswith("limits") else {}
+    open_config = configured(config.parent / "open", **plain, **changes) if "without" in verb else config
+    arguments = {
+        "open": ["hunt", str(config), "--out", str(out), "--quiet", "--unblind", hashed],
+        "report": ["report", str(out)],
+    }.get(verb, [verb.split()[0], str(open_config), "--out", str(out), "--quiet"])
+    assert main(arguments) == 2
     captured = capsys.readouterr()
     assert (captured.out, len(captured.err.splitlines())) == ("", 1)
     assert "looks.jsonl" in captured.err
     assert "edited or is damaged" in captured.err
-    assert log.read_text() == changed[how]
+    assert (log.read_text() if log.exists() else None) == changed
+
+
+def test_a_log_may_be_longer_than_its_head_says(tmp_path: Path) -> None:
+    """Of a process that was killed between the two; but the head must be whole."""
+    add_look(tmp_path, "blind", "a")
+    head = (tmp_path / "last_look.json").read_bytes()
+    looks = add_look(tmp_path, "unblind", "a")
+    (tmp_path / "last_look.json").write_bytes(head)
+    assert read_looks(tmp_path) == looks
+    (tmp_path / "last_look.json").write_bytes(head[:-9])
+    with pytest.raises(DataError, match=r"last_look\.json: expected the number and hash of the last look"):
+        add_look(tmp_path, "report", "a")
 
 
 def test_looks_are_counted(tmp_path: Path) -> None:
@@ -356,7 +409,23 @@ def test_tests_that_fail_ask_for_a_reason(tmp_path: Path) -> None:
     assert found["p_global"] is None
     assert found["blinding"]["despite"] == "to see what happens"
     assert any("the reason given: to see what happens" in text for text in found["warnings"])
+    assert found["blinding"]["overridden"]
     assert read_looks(out)[-1]["reason"] == "to see what happens"
+
+
+def test_a_reason_that_nobody_asked_for(again: tuple[Path, Path, str], capsys: pytest.CaptureFixture[str]) -> None:
+    """All tests passed: nothing is told as if something had failed, in the result, on the screen, in the log."""
+    config, out, hashed = again
+    arguments = ["hunt", str(config), "--out", str(out), "--quiet", "--workers", "1", "--unblind", hashed]
+    assert main([*arguments, "--despite", "to be safe"]) == 0
+    assert "all blind tests passed, nothing had to be overridden" in capsys.readouterr().out
+    result = json.loads((out / "result.json").read_text())
+    assert (result["blinding"]["despite"], result["blinding"]["overridden"]) == ("to be safe", False)
+    assert not [text for text in result["warnings"] if "although" in text]
+    reason = "all blind tests passed, nothing had to be overridden; --despite: to be safe"
+    assert read_looks(out)[-1]["reason"] == reason
+    if (out / "report.html").exists():
+        assert "nothing had to be overridden: to be safe" in (out / "report.html").read_text()
 
 
 def certificate_for(search: Search, path: Path, **changes: Any) -> Path:
@@ -380,7 +449,7 @@ def test_a_certificate_is_asked_for(again: tuple[Path, Path, str]) -> None:
         (None, "expected the certificate of a calibration"),
         ({"configuration": "another"}, "certifies configuration another"),
         ({"valid": False}, "small p-values are too frequent"),
-        ({"events": 2.0 * EVENTS}, f"certifies {2 * EVENTS} events within 10%, found {EVENTS}"),
+        ({"events": 2.0 * EVENTS}, f"certifies {2 * EVENTS} events within 10%, found about 6190"),
     ):
         if about is not None:
             certificate_for(search, path, **about)
@@ -488,7 +557,10 @@ def test_the_verb_its_page_and_a_report(again: tuple[Path, Path, str], capsys: p
         assert part in page
     assert "<script" not in page
     assert "2 blind looks at 1 configurations" in (out / "report.html").read_text()
-    report(out)
+    assert report(out, pdf=True) == (out / "blind.html", out / "report.html")
+    # figures of both pages, none over another's
+    drawn = sum((out / name).read_text().count("<figure") for name in ("blind.html", "report.html"))
+    assert len(list((out / "figures").iterdir())) == drawn
     assert [look["shown"] for look in read_looks(out)] == ["blind", "blind", "unblind", "report"]
     assert (out / "blind.html").read_text() == page
 

@@ -1,6 +1,8 @@
 """Calibration: what pseudo-experiments are made of, what is said of their p-values, what a certificate is good for."""
 
 import json
+import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +10,13 @@ import numpy as np
 import pytest
 
 from lamppost.api import report
+from lamppost.api.folders import show
 from lamppost.cli import main
 from lamppost.config import Search, load
 from lamppost.errors import ConfigError, FitError
-from lamppost.run import InlineExecutor, process_pool
+from lamppost.run import InlineExecutor, process_pool, run_hunt
 from lamppost.run.artefacts import Store
-from lamppost.run.calibrate import experiment
+from lamppost.run.calibrate import calibration, experiment
 from lamppost.run.calibrate.calibration import plan, run_calibration
 from lamppost.run.calibrate.certificate import certified, configuration_of
 from lamppost.run.calibrate.experiment import Null, draw_pseudo
@@ -37,7 +40,7 @@ def configured(folder: Path, **changes: Any) -> Path:
     signal = {"event": np.arange(600), "mjj": rng.normal(3400.0, 60.0, 600), "a": rng.normal(2.5, 0.3, 600)}
     write_events(folder / "signal.parquet", {**signal, "b": rng.exponential(size=600), "w": np.ones(600)})
     if not (folder / "events.parquet").exists():  # of fewer, pseudo-data keep too many of the data's fluctuations
-        write_events(folder / "events.parquet", events(EVENTS))
+        write_events(folder / "events.parquet", events(EVENTS + 37))
     tables: Json = {"samples": {"signals": {"peak": "signal.parquet"}}, "calibrate": SETTINGS}
     return write_hunt(folder, **FAST, **{**tables, **changes})
 
@@ -76,6 +79,23 @@ def test_what_is_found(finished: Path) -> None:
     assert result["certificate"]["p_global"] == null["global"]["values"]
     assert json.loads((finished / "certificate.json").read_text()) == result["certificate"]
     assert not list((finished / "artefacts").glob("*.work"))
+
+
+def test_it_does_not_count_what_is_in_closed_windows(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All events less those outside, which a blind hunt tells, would be exactly that; pseudo-data are the same."""
+    monkeypatch.setattr("lamppost.run.cluster.process_pool", lambda workers: InlineExecutor())
+    shutil.copytree(finished, tmp_path / "run")
+    config = configured(tmp_path, blind={}, data={"path": str(finished.parent / "events.parquet")})
+    assert main(["calibrate", str(config), "--out", str(tmp_path / "run"), "--quiet", "--workers", "1"]) == 0
+    result, plain = (timeless(path / "calibration.json") for path in (tmp_path / "run", finished))
+    assert result["null"] == plain["null"]
+    assert {result["data"]["events"], result["events"], result["certificate"]["events"]} == {19600}
+    assert not {"rows", "dropped"} & result["data"].keys()
+    counts = {f"{plain['data']['events']}", f"{plain['events']:.0f}"}
+    for text in (capsys.readouterr().out, json.dumps(result), (tmp_path / "run" / "certificate.json").read_text()):
+        assert not counts & set(re.findall(r"\d+", text))
 
 
 def test_the_same_bits_however_it_is_run(finished: Path, tmp_path: Path) -> None:
@@ -175,6 +195,21 @@ def test_judgement() -> None:
     assert not uniformity(p[::25].tolist())["valid"]
 
 
+def test_of_a_single_window_p_is_one_where_nothing_exceeds() -> None:
+    """Of the random score as of the hunt; of two windows it is not."""
+    p = (np.arange(500) + 0.5) / 500
+    hunts = [
+        {
+            **{"p_global": one, "inclusive": {"p_global": one}, "control": {"p_global": one}},
+            "windows": [{"p_window": one, "sculpting_p": one, "z_local": 0.0}],
+        }
+        for one in np.where(p < 0.5, p, 1.0)
+    ]
+    single, several = (calibration._null(hunts, hunts, windows, 1) for windows in (1, 2))
+    assert all(single[name]["uniform"] for name in ("global", "window", "inclusive", "random score"))
+    assert not any(several[name]["uniform"] for name in ("global", "random score"))
+
+
 def test_power_and_coverage() -> None:
     found = power([1.0, 3.5, None, 6.0])
     assert found["without_claim"] == 1
@@ -202,7 +237,7 @@ def test_a_certificate_is_about_one_hunt(finished: Path, tmp_path: Path) -> None
         assert configuration_of(search(**same)) == configuration_of(search())
     with pytest.raises(ConfigError, match="certifies configuration"):
         certified(path, search(fit={"n_parameters": 2}), EVENTS)
-    with pytest.raises(ConfigError, match=r"certifies \d+ events within 10%, found 25000"):
+    with pytest.raises(ConfigError, match=r"certifies \d+ events within 10%, found about 26100"):
         certified(path, search(), 25_000)
     with pytest.raises(ConfigError, match="small p-values are too frequent"):
         certified(certificate_of(finished, tmp_path / "bad.json", valid=False), search(), EVENTS)
@@ -243,11 +278,29 @@ def test_the_verb_and_its_page(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "3 pseudo-experiments" in text
     assert "150 signal events: Z = " in text
     pytest.importorskip("mplhep")
-    page = report(tmp_path / "run").read_text()
+    page = report(tmp_path / "run")[0].read_text()
     assert (tmp_path / "run" / "calibration.html").read_text() == page
     for part in ("p-values without signal", "Power", "Configuration certified", "150"):
         assert part in page
     assert "<script" not in page
+
+
+def test_every_result_in_a_folder_has_its_page(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hunt beside a calibration: both pages are written, by the hunt and by `lamppost report`, which names both."""
+    pytest.importorskip("mplhep")
+    out = tmp_path / "run"
+    shutil.copytree(finished, out)
+    run_hunt(load(finished.parent / "hunt.toml"), out, workers=1, quiet=True, make_executor=InlineExecutor)
+    pages = [out / name for name in ("report.html", "calibration.html")]
+    show(out, {}, pdf=False)
+    written = [page.read_text() for page in pages]
+    for page in pages:
+        page.unlink()
+    assert main(["report", str(out)]) == 0
+    assert capsys.readouterr().out.splitlines() == [str(page) for page in pages]
+    assert [page.read_text() for page in pages] == written
 
 
 def test_a_bump_in_the_data_is_not_in_the_pseudo_data(tmp_path: Path) -> None:

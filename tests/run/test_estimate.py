@@ -110,6 +110,17 @@ def test_what_others_measured_is_used(tmp_path: Path) -> None:
     assert not list((tmp_path / "two").glob("log.jsonl"))
 
 
+def test_what_is_there_is_used_and_not_made_again(tmp_path: Path) -> None:
+    """A second estimate, of tasks whose needs the first one, or a run, has made."""
+    reading, training = slow(1, 0.0, stage="read"), slow(1, 0.0, "read-1.json")
+    cache = shared_by(tmp_path, None)
+    reading.function(cache.store, reading.key, **reading.arguments)
+    before = cache.store.path(reading.key).stat().st_ino
+    found = estimate(tmp_path, cache, "result.json", [reading, training], 60.0, workers=1, quiet=True)
+    assert found["tasks"]["measured"] == 1
+    assert cache.store.path(reading.key).stat().st_ino == before
+
+
 def test_what_is_chosen_is_spread_and_complete() -> None:
     reads = [Task("read-1.json", "read", "reading", print, {})]
     trains = [Task(f"train-{i}.json", "train", f"training {i}", print, {}, ("read-1.json",)) for i in range(60)]

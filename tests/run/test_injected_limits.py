@@ -377,7 +377,7 @@ def test_several_windows_efficiencies_and_signals(tmp_path: Path) -> None:
     assert names[:3] == ["Limits inclusive", "Limits weak 0.1", "Limits weak 0.03"]
     assert "Efficiency peak weak 0.03 3350 to 3750" in names
     pytest.importorskip("mplhep")
-    page = report(tmp_path / "run").read_text()
+    page = report(tmp_path / "run")[0].read_text()
     assert "Limits against mass" in page
     # 3 folds in 4 windows of 2 signals: one fit for both efficiencies, and for data and signal
     assert len(list((tmp_path / "run/artefacts").glob("fit-*"))) == 12
@@ -453,7 +453,7 @@ def test_the_verb_and_its_page(finished: Path, tmp_path: Path, capsys: pytest.Ca
     text = capsys.readouterr().out
     for part in ("upper limits at 0.95 CLs", "inclusive", "weak, [3200, 3600), 0.03", "limits.csv"):
         assert part in text
-    page = report(finished).read_text()
+    page = report(finished)[0].read_text()
     assert (tmp_path / "run" / "limits.html").exists()
     for part in ("Efficiency against injection", "p-value against injection", "What an injection excludes", "Every"):
         assert part in page

@@ -100,13 +100,13 @@ def cores(workers: int | None) -> int:
 
 
 def show(folder: Path, result: dict[str, Any], *, pdf: bool) -> None:
-    """Write the page of a run folder, if there is a result, and what draws figures is installed."""
+    """Write the pages of a run folder, if there is a result, and what draws figures is installed."""
     if "estimate" not in result and find_spec("matplotlib") and find_spec("mplhep"):
         _write(folder, pdf=pdf)
 
 
-def report(folder: str | os.PathLike[str], *, pdf: bool = False) -> Path:
-    """Write (again) the HTML page of a finished run folder, of a hunt or a comparison, and its figures as PDF.
+def report(folder: str | os.PathLike[str], *, pdf: bool = False) -> tuple[Path, ...]:
+    """Write (again) the HTML page of every result in a run folder, and with `pdf` their figures; return their paths.
 
     Where windows are, or were, blind, that is a look, and logged as one.
     """
@@ -114,7 +114,7 @@ def report(folder: str | os.PathLike[str], *, pdf: bool = False) -> Path:
     return _write(Path(folder), pdf=pdf)
 
 
-def _write(folder: Path, *, pdf: bool) -> Path:
+def _write(folder: Path, *, pdf: bool) -> tuple[Path, ...]:
     from lamppost.report import write
 
     try:

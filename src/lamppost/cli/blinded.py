@@ -45,9 +45,11 @@ def blind_lines(result: Part, config: Path, out: Path) -> Iterator[str]:
 
 
 def opened_lines(result: Part) -> Iterator[str]:
-    """How often somebody looked before, if windows were closed."""
+    """How often somebody looked before, if windows were closed, and whether a reason to open them was needed."""
     if blinding := result.get("blinding"):
         yield (
             f"blind looks      {blinding['blind_looks']} at {blinding['configurations']} configurations before "
             f"the first of {blinding['opened']} openings"
         )
+        if blinding["despite"] and not blinding["overridden"]:
+            yield "despite          all blind tests passed, nothing had to be overridden"

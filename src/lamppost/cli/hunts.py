@@ -35,8 +35,13 @@ def add_verbs(verbs: Any) -> None:
     check.add_argument("config", type=Path, metavar="CONFIG.toml", help="configuration of the hunt")
     invert_option(check)
     json_option(check)
-    report = add_verb(verbs, "report", "write the HTML page of a finished run again", _report)
-    report.add_argument("folder", type=Path, metavar="DIR", help="run folder of a finished hunt or comparison")
+    report = add_verb(verbs, "report", "write the HTML pages of a finished run again", _report)
+    report.add_argument(
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="run folder: a hunt, blind or not, a comparison, limits, a calibration, or several of them",
+    )
     report.add_argument("--pdf", action="store_true", help="write every figure as PDF as well")
 
 
@@ -124,4 +129,5 @@ def _check(options: argparse.Namespace) -> None:
 def _report(options: argparse.Namespace) -> None:
     from lamppost.api import report
 
-    say(str(report(options.folder, pdf=options.pdf)))
+    for page in report(options.folder, pdf=options.pdf):
+        say(str(page))

@@ -1,4 +1,4 @@
-"""The page of a run: one self-contained HTML file; its figures as PDF on request."""
+"""The pages of a run: self-contained HTML files; their figures as PDF on request."""
 
 from pathlib import Path
 
@@ -10,9 +10,19 @@ from lamppost.report.folder import write_hunt
 
 __all__ = ["write"]
 
+PAGES = {
+    "blind.json": write_blind,
+    "result.json": write_hunt,
+    "compare.json": write_comparison,
+    "reach.json": write_comparison,
+    "calibration.json": write_calibration,
+    "limits.json": write_exclusion,
+}
+"""What writes the page of a result."""
 
-def write(folder: Path, *, pdf: bool = False) -> Path:
-    """Write the page of a run folder, whichever sort of run it was; return its path.
+
+def write(folder: Path, *, pdf: bool = False) -> tuple[Path, ...]:
+    """Write the page of every result in a run folder; return their paths.
 
     Raises
     ------
@@ -21,13 +31,5 @@ def write(folder: Path, *, pdf: bool = False) -> Path:
     DataError
         If there is no result, or a file does not hold the JSON it should.
     """
-    if (folder / "calibration.json").exists():
-        return write_calibration(folder, pdf=pdf)
-    if (folder / "limits.json").exists():
-        return write_exclusion(folder, pdf=pdf)
-    if (folder / "blind.json").exists():
-        page = write_blind(folder, pdf=pdf)
-        if not (folder / "result.json").exists():
-            return page
-    compared = any((folder / name).exists() for name in ("compare.json", "reach.json"))
-    return write_comparison(folder, pdf=pdf) if compared else write_hunt(folder, pdf=pdf)
+    found = dict.fromkeys(make for name, make in PAGES.items() if (folder / name).exists())
+    return tuple(make(folder, pdf=pdf) for make in found or [write_hunt])

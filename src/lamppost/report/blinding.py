@@ -1,42 +1,32 @@
 """From the folder of a blind hunt to `blind.html`, and what the page of an opened one says of it."""
 
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lamppost.errors import DataError
-from lamppost.report.folder import config_of, drawing, read_json, replace_file
-from lamppost.report.shell import shell, warnings
+from lamppost.report.folder import Part, read_json, write_page
+from lamppost.report.shell import origin, shell, warnings
 from lamppost.report.text import count, escape, number, percent, plus_minus, probability, table
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from lamppost.report.book import Hunt
     from lamppost.report.drawing import Draw
 
 __all__ = ["opened_facts", "write_blind"]
 
-Part = Mapping[str, Any]
-
 
 def write_blind(folder: Path, *, pdf: bool = False) -> Path:
-    """Write `folder/blind.html` from `blind.json`, `blind_details.json` and `config.toml`; return its path.
+    """Write `folder/blind.html` from `blind.json`, `blind_details.json` and `config.toml`; see `write_page`."""
 
-    Raises
-    ------
-    LamppostError
-        If matplotlib or mplhep (the extra `report`) is not installed.
-    DataError
-        If there is no result, or it does not hold the JSON it should.
-    """
-    result = read_json(folder / "blind.json")
-    if result is None:
-        msg = f"{folder / 'blind.json'}: no such file, expected the folder of a blind hunt"
-        raise DataError(msg)
-    details = read_json(folder / "blind_details.json") or {}
-    with drawing(folder, pdf=pdf) as draw:
-        page = render(result, details, config_of(folder), draw)
-    return replace_file(folder / "blind.html", page)
+    def render_blind(result: Part, config: str | None, draw: "Draw") -> str:
+        def named(key: str, label: str, drawn: "Figure") -> str:
+            return draw(f"blind-{key}", label, drawn)  # the opened hunt draws figures of the same names
+
+        return render(result, read_json(folder / "blind_details.json") or {}, config, named)
+
+    return write_page(folder, "blind.json", "a blind hunt", "blind.html", render_blind, pdf=pdf)
 
 
 def opened_facts(result: Part) -> list[tuple[str, str]]:
@@ -49,6 +39,9 @@ def opened_facts(result: Part) -> list[tuple[str, str]]:
         f"opened {count(blinding.get('opened'))} times with {count(blinding.get('opened_configurations'))}"
     )
     found = [("Looks in this folder", told), ("Frozen as", escape(blinding.get("hash")))]
+    if despite := blinding.get("despite"):
+        needed = "" if blinding.get("overridden", True) else "all blind tests passed, nothing had to be overridden: "
+        found.append(("Opened despite", escape(needed + despite)))
     if certificate := blinding.get("certificate"):
         text = f"{certificate.get('configuration')}, {certificate.get('experiments')} pseudo-experiments"
         found.append(("Certificate", escape(text)))
@@ -207,11 +200,7 @@ def _origin(result: Part, config: str | None) -> str:
         "Versions": ", ".join(f"{name} {version}" for name, version in result["versions"].items()),
         **result["definitions"],
     }
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    text = f"<pre>{escape(config)}</pre>" if config is not None else '<p class="note">There is no config.toml.</p>'
-    return f"""<section id="origin"><h2>What is frozen</h2><div class="columns"><div><h3>Configuration</h3>{text}</div>
-<div><h3>Origin, and what words mean</h3><dl class="list">{items}</dl></div>
-</div></section>"""
+    return origin(config, "Origin, and what words mean", facts, title="What is frozen")
 
 
 def _open(result: Part) -> str:

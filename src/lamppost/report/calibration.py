@@ -1,12 +1,11 @@
 """From the folder of a calibration to `calibration.html`: a pure function of the files in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lamppost.errors import DataError
-from lamppost.report.folder import config_of, drawing, read_json, replace_file
-from lamppost.report.shell import shell, warnings
+from lamppost.report.folder import Part, write_page
+from lamppost.report.shell import origin, shell, warnings
 from lamppost.report.text import captioned, count, escape, number, probability, table
 
 if TYPE_CHECKING:
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
 __all__ = ["write_calibration"]
 
-Part = Mapping[str, Any]
 KINDS = {
     "global": "global p",
     "window": "p of a window",
@@ -26,22 +24,8 @@ DRAWN = ("global", "random score", "inclusive")
 
 
 def write_calibration(folder: Path, *, pdf: bool = False) -> Path:
-    """Write `folder/calibration.html` from `calibration.json` and `config.toml`; return its path.
-
-    Raises
-    ------
-    LamppostError
-        If matplotlib or mplhep (the extra `report`) is not installed.
-    DataError
-        If there is no result, or it does not hold the JSON it should.
-    """
-    result = read_json(folder / "calibration.json")
-    if result is None:
-        msg = f"{folder / 'calibration.json'}: no such file, expected the folder of a calibration"
-        raise DataError(msg)
-    with drawing(folder, pdf=pdf) as draw:
-        page = render(result, config_of(folder), draw)
-    return replace_file(folder / "calibration.html", page)
+    """Write `folder/calibration.html` from `calibration.json` and `config.toml`; see `write_page`."""
+    return write_page(folder, "calibration.json", "a calibration", "calibration.html", render, pdf=pdf)
 
 
 def render(result: Part, config: str | None, draw: "Draw") -> str:
@@ -149,8 +133,4 @@ def _origin(result: Part, config: str | None) -> str:
         "Processor time": f"{number(result.get('cpu_s'), '.0f')} s",
         **result["definitions"],
     }
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    text = f"<pre>{escape(config)}</pre>" if config is not None else '<p class="note">There is no config.toml.</p>'
-    return f"""<section id="origin"><h2>Origin</h2><div class="columns"><div><h3>Configuration</h3>{text}</div>
-<div><h3>What is certified, and what words mean</h3><dl class="list">{items}</dl></div>
-</div></section>"""
+    return origin(config, "What is certified, and what words mean", facts)

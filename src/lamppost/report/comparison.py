@@ -1,13 +1,13 @@
 """From the folder of a comparison to `comparison.html`: a pure function of the files in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lamppost.errors import DataError
-from lamppost.report.folder import config_of, drawing, read_json, replace_file
+from lamppost.report.folder import Part, config_of, drawing, read_json, replace_file
 from lamppost.report.reach import reach_section
-from lamppost.report.shell import shell, warnings
+from lamppost.report.shell import origin, shell, warnings
 from lamppost.report.strengths import overview, strength_section
 from lamppost.report.text import count, escape, known, number
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lamppost.report.drawing import Draw
 
 __all__ = ["render_comparison", "write_comparison"]
-
-Part = Mapping[str, Any]
 
 
 def write_comparison(folder: Path, *, pdf: bool = False) -> Path:
@@ -98,12 +96,7 @@ def _provenance(results: Sequence[Part], config: str | None) -> str:
         "Versions": ", ".join(f"{name} {version}" for name, version in first["versions"].items()),
         "Processor time": ", ".join(f"{number(one['cpu_s'], '.1f')} s" for one in results if known(one.get("cpu_s"))),
     }
-    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
-    meanings = "".join(_definitions(one) for one in results)
-    text = f"<pre>{escape(config)}</pre>" if config is not None else '<p class="note">There is no config.toml.</p>'
-    return f"""<section id="origin"><h2>Origin</h2><div class="columns"><div><h3>Configuration</h3>{text}</div>
-<div><h3>Data and draws</h3><dl class="list">{items}</dl>{meanings}</div>
-</div></section>"""
+    return origin(config, "Data and draws", facts, "".join(_definitions(one) for one in results))
 
 
 def _definitions(result: Part) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,32 +15,48 @@ if TYPE_CHECKING:
     from lamppost.report.drawing import Draw
     from lamppost.report.event import Display
 
-__all__ = ["config_of", "drawing", "read_json", "replace_file", "write_hunt"]
+__all__ = ["Part", "config_of", "drawing", "read_json", "replace_file", "write_hunt", "write_page"]
+
+Part = Mapping[str, Any]
+"""An object of JSON."""
 
 
 def write_hunt(folder: Path, *, pdf: bool = False) -> Path:
     """Write `folder/report.html` from `result.json`, `details.json` and `config.toml`; return its path.
 
-    Only `result.json` must be there: what else is missing leaves a note in the page. With `pdf` every figure is
-    written to `folder/figures` as well.
+    Only `result.json` must be there: what else is missing leaves a note in the page. For the rest see `write_page`.
+    """
+
+    def page_of(result: Part, config: str | None, draw: "Draw") -> str:
+        from lamppost.report.page import render
+
+        events = partial(_events_of, result, config, folder)
+        return render(result, read_json(folder / "details.json") or {}, config, draw, events)
+
+    return write_page(folder, "result.json", "a run", "report.html", page_of, pdf=pdf)
+
+
+def write_page(
+    folder: Path, result: str, what: str, page: str, render: "Callable[[Part, str | None, Draw], str]", *, pdf: bool
+) -> Path:
+    """Write the page that `render(result, configuration, draw)` makes of the file `result`; return its path.
+
+    With `pdf` every figure is written to `folder/figures` as well.
 
     Raises
     ------
     LamppostError
         If matplotlib or mplhep (the extra `report`) is not installed.
     DataError
-        If `result.json` is missing, or a file does not hold the JSON it should.
+        If there is no result, `what` says of what, or a file does not hold the JSON it should.
     """
-    result = read_json(folder / "result.json")
-    if result is None:
-        msg = f"{folder / 'result.json'}: no such file, expected the folder of a hunt or a comparison"
+    found = read_json(folder / result)
+    if found is None:
+        msg = f"{folder / result}: no such file, expected the folder of {what}"
         raise DataError(msg)
-    details, text = read_json(folder / "details.json") or {}, config_of(folder)
     with drawing(folder, pdf=pdf) as draw:
-        from lamppost.report.page import render
-
-        page = render(result, details, text, draw, partial(_events_of, result, text, folder))
-    return replace_file(folder / "report.html", page)
+        text = render(found, config_of(folder), draw)
+    return replace_file(folder / page, text)
 
 
 def config_of(folder: Path) -> str | None:
@@ -63,9 +79,7 @@ def drawing(folder: Path, *, pdf: bool) -> "Iterator[Draw]":
         yield draw
 
 
-def _events_of(
-    result: Mapping[str, Any], config: str | None, folder: Path, events: Sequence[Mapping[str, Any]]
-) -> "Sequence[Display] | str":
+def _events_of(result: Part, config: str | None, folder: Path, events: Sequence[Part]) -> "Sequence[Display] | str":
     """The collisions behind some events of the hunt, found by the paths in its configuration."""
     from lamppost.report.originals import displays
 
@@ -80,7 +94,7 @@ def _events_of(
     return displays(paths, numbers, rows, folder)
 
 
-def read_json(path: Path) -> Mapping[str, Any] | None:
+def read_json(path: Path) -> Part | None:
     """The JSON object in a file, None if there is no file."""
     if not path.exists():
         return None

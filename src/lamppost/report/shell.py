@@ -1,12 +1,12 @@
 """What every page but that of a hunt is made of: one file, nothing fetched, no scripts."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 from lamppost.report.text import escape
 
-__all__ = ["shell", "warnings"]
+__all__ = ["origin", "shell", "warnings"]
 
 
 def shell(title: str, head: str, links: Sequence[tuple[str, str]], main: str, version: Any) -> str:
@@ -32,3 +32,12 @@ def warnings(texts: Iterable[str]) -> str:
     return f'<aside class="warning" aria-label="Warnings"><h2>Read this first</h2><ul>{items}</ul></aside>' * bool(
         items
     )
+
+
+def origin(config: str | None, heading: str, facts: Mapping[str, Any], more: str = "", title: str = "Origin") -> str:
+    """The last section: the configuration, and beside it facts by name (escaped), then more."""
+    items = "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    text = f"<pre>{escape(config)}</pre>" if config is not None else '<p class="note">There is no config.toml.</p>'
+    return f"""<section id="origin"><h2>{title}</h2><div class="columns"><div><h3>Configuration</h3>{text}</div>
+<div><h3>{heading}</h3><dl class="list">{items}</dl>{more}</div>
+</div></section>"""

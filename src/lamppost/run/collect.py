@@ -61,14 +61,13 @@ def result_of(search: Search, plan: Plan, store: Store) -> tuple[dict[str, Any],
     return result, details
 
 
-def origin(search: Search, stored: Stored, sha256: str) -> dict[str, Any]:
-    """Where a result comes from."""
+def origin(search: Search, stored: Stored, sha256: str, *, counted: bool = True) -> dict[str, Any]:
+    """Where a result comes from; if all events may not be `counted`, nothing of how many there are but of `stored`."""
     paths = search.data.path
     return {
         "path": paths if isinstance(paths, str) else ", ".join(paths),
         "events": len(stored.events),
-        "rows": stored.about["n_rows"],
-        "dropped": stored.about["n_dropped"],
+        **({"rows": stored.about["n_rows"], "dropped": stored.about["n_dropped"]} if counted else {}),
         "sha256": sha256,
         "mass": search.data.mass,
         "features": list(search.data.names),

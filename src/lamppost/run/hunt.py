@@ -46,7 +46,7 @@ def hunt_in(
         work.write("details.json", details)
         if blinding is None:
             return result
-        if blinding["despite"]:
+        if blinding["overridden"]:
             result["warnings"].append(f"opened although blind tests failed, the reason given: {blinding['despite']}")
         return {**result, "blinding": blinding}
 

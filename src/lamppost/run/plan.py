@@ -90,7 +90,7 @@ class Hunt:
     `lenient`: a training or a claim whose fit fails is stored as failed, where it would end the run. `keep`: every
     fitted score is an artefact of its own. `windows` are looked at instead of those of the search, in data of which
     some of the mass range may be hidden. With `scored`, scores are made of these events only, and those of the windows
-    are not counted aloud.
+    are not counted aloud, nor in what is said of a training that fails.
     """
 
     def __init__(
@@ -173,7 +173,8 @@ class Hunt:
         self, stage: str, label: str, function: TaskFunction, arguments: Mapping[str, Any], needs: tuple[str, ...]
     ) -> str:
         lenient = self.lenient and stage in ("fit", "train", "claim", "combine")
-        where: dict[str, Any] = {"needs": needs, "after": (self.checked,), "lenient": lenient}
+        hush = self.scored is not None and stage in ("fit", "train")
+        where: dict[str, Any] = {"needs": needs, "after": (self.checked,), "lenient": lenient, "hush": hush}
         return self.planned.add(stage, f"{self.where}{label}", function, arguments, **where)
 
     def train(

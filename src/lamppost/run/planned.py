@@ -7,6 +7,7 @@ from typing import Any
 from lamppost.config import Setup
 from lamppost.io import Data, file_hash
 from lamppost.run.artefacts import provenance
+from lamppost.run.blind.hushed import hushed
 from lamppost.run.graph import Task
 from lamppost.run.plug_ins import plug_ins
 from lamppost.run.samples import Samples, read_sample
@@ -38,17 +39,20 @@ class Planned:
         after: Sequence[str] = (),
         named: Mapping[str, Any] | None = None,
         lenient: bool = False,
+        hush: bool = False,
     ) -> str:
         """Add a task, unless it is there; return its key.
 
         The key covers the arguments, or what `named` has in place of some, what the task needs, the libraries, this
         code and that of plug-ins; not what it merely comes `after`. `lenient`: a fit that fails is stored as failed,
-        where it would end the run.
+        where it would end the run. `hush`: errors tell no numbers; what is made is the same.
         """
         about = [_plain({**arguments, **(named or {})}), needs, provenance(), *plug_ins(arguments)]
         if lenient:
             function, arguments = attempt, {**arguments, "function": function}
             about.append("lenient")
+        if hush:
+            function, arguments = hushed, {**arguments, "function": function}
         key = f"{stage}-{digest(stage, *about)[:32]}.{'parquet' if stage in _ARRAYS else 'json'}"
         self.tasks.setdefault(key, Task(key, stage, label, function, arguments, (*needs, *after)))
         return key

@@ -1,10 +1,11 @@
 """Sizes and times as people write them."""
 
 import re
+from math import log10
 
 from lamppost.errors import ConfigError
 
-__all__ = ["clock", "in_bytes", "in_seconds", "size"]
+__all__ = ["about", "clock", "in_bytes", "in_seconds", "size"]
 
 _BYTES = {
     "": 1,
@@ -13,6 +14,11 @@ _BYTES = {
     **{f"{name}IB": 1024**power for power, name in enumerate("KMGTP", 1)},
 }
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 7 * 86_400.0}
+
+
+def about(number: float) -> float:
+    """A positive number to 5 %: the nearest of 24 in a decade, equally far apart; two digits tell 9900 far better."""
+    return float(f"{10.0 ** (round(24.0 * log10(number)) / 24.0):.2e}")
 
 
 def in_bytes(value: int | str, what: str = "size") -> int:

@@ -139,11 +139,11 @@ def check_events(events: Events, fit_range: tuple[float, float]) -> None:
         msg = f"data: {len(events)} events in the fit range [{lo:g}, {hi:g}), expected at least {MIN_EVENTS}"
         raise DataError(msg)
     if np.ptp(events.m) == 0:
-        msg = f"data: the mass is {events.m[0]:g} in all {len(events)} events of the fit range"
+        msg = f"data: the mass is {events.m[0]:g} in all events of the fit range"
         raise DataError(msg)
     for name, values in zip(events.names, events.x.T, strict=True):
         if np.ptp(values) == 0:
-            msg = f"data: feature {name!r} is {values[0]:g} in all {len(events)} events of the fit range"
+            msg = f"data: feature {name!r} is {values[0]:g} in all events of the fit range"
             raise DataError(msg)
 
 

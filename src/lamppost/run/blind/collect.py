@@ -37,7 +37,7 @@ def blind_result(search: Search, plan: BlindPlan, store: Store) -> tuple[Json, J
         "schema": 1,
         "lamppost": __version__,
         "seed": search.seed,
-        "data": {name: value for name, value in origin(search, stored, plan.sha256).items() if name not in COUNTS},
+        "data": origin(search, stored, plan.sha256, counted=False),
         "closed": [[lo, hi] for lo, hi in search.hidden],
         "validation": validation,
         "control": control,
@@ -63,9 +63,6 @@ def blind_result(search: Search, plan: BlindPlan, store: Store) -> tuple[Json, J
     }
     return result, details
 
-
-COUNTS = ("rows", "dropped")
-"""What is known of all events, those of the closed windows included."""
 
 DEFINITIONS = {
     "closed": "the windows of the hunt; nothing in these files is made of their events, but that those trained the "

@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from lamppost.errors import DataError
-from lamppost.run.artefacts import not_written
+from lamppost.run.artefacts import not_written, write_file
 
-__all__ = ["BLIND", "LOOKS", "OPENED", "Look", "Shown", "add_look", "read_looks", "summary"]
+__all__ = ["BLIND", "HEAD", "LOOKS", "OPENED", "Look", "Shown", "add_look", "read_looks", "summary"]
 
 LOOKS = "looks.jsonl"
+HEAD = "last_look.json"
+"""How many looks there are and the hash of the last: without it nothing tells a log that was cut from a whole one."""
 Shown = Literal["blind", "unblind", "report", "control region"]
 BLIND: Final = "blind"
 OPENED: Final = "unblind"
@@ -28,40 +30,40 @@ were."""
 
 
 def read_looks(folder: Path) -> list[Look]:
-    """All looks, the first one first; none if there is no log.
+    """All looks, the first one first; none if there were none.
 
     Raises
     ------
     DataError
-        If a line was edited, removed or damaged, or one that a result in the folder names is gone.
+        If a line was edited, removed or damaged, or the last ones, or the whole log, are gone.
     """
-    looks = _read(folder)
-    for name in ("blind.json", "result.json"):
-        named = _named(folder / name)
-        if named and named not in {look["line"] for look in looks}:
-            msg = f"{folder / LOOKS}: there is no look as {name} names it: the log of looks was edited or is damaged"
-            raise DataError(msg)
-    return looks
-
-
-def _named(result: Path) -> str | None:
-    """The line that a result says was the last when it was shown."""
-    try:
-        return str(json.loads(result.read_bytes())["blinding"]["last"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-
-
-def _read(folder: Path) -> list[Look]:
+    heads = _heads(folder)  # before the log, to which another process may add a line meanwhile
     path = folder / LOOKS
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return []
+        content = b""
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
         raise DataError(msg) from None
-    return _checked(path, content)
+    return _checked(path, content, heads)
+
+
+def _heads(folder: Path) -> dict[str, Look]:
+    """What the log, blind results and opened ones say that the last look was when they were written."""
+    found = {}
+    for name in (HEAD, "blind.json", "result.json"):
+        try:
+            told = json.loads((folder / name).read_bytes())
+            head = told if name == HEAD else told["blinding"]
+            found[name] = {"looks": int(head["looks"]), "last": str(head["last"])}
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError, KeyError, TypeError):
+            if name == HEAD:  # of results, those of hunts without looks say nothing
+                msg = f"{folder / HEAD}: expected the number and hash of the last look: it was edited or is damaged"
+                raise DataError(msg) from None
+    return found
 
 
 def add_look(folder: Path, shown: Shown, hashed: str, reason: str = "", **about: Any) -> list[Look]:
@@ -70,17 +72,17 @@ def add_look(folder: Path, shown: Shown, hashed: str, reason: str = "", **about:
     Raises
     ------
     DataError
-        If the log is damaged.
+        If the log is damaged, or a part of it gone.
     LamppostError
         If it cannot be written.
     """
-    path = folder / LOOKS
+    path, heads = folder / LOOKS, _heads(folder)
     try:
         with path.open("a+b", buffering=0) as file:
             with suppress(OSError):  # a file system without locks
                 fcntl.flock(file, fcntl.LOCK_EX)
             file.seek(0)
-            looks = _checked(path, file.read())
+            looks = _checked(path, file.read(), heads)
             look: Look = {
                 "look": len(looks) + 1,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -92,6 +94,8 @@ def add_look(folder: Path, shown: Shown, hashed: str, reason: str = "", **about:
             }
             look["line"] = _line_hash(look)
             _append(file, (json.dumps(look) + "\n").encode())
+            # the line first: a log that is longer than it should be is one whose writer was killed here
+            write_file(folder / HEAD, json.dumps({"looks": look["look"], "last": look["line"]}).encode() + b"\n")
     except OSError as error:
         raise not_written(path, error) from None
     return [*looks, look]
@@ -111,7 +115,7 @@ def summary(looks: Sequence[Look]) -> dict[str, Any]:
     }
 
 
-def _checked(path: Path, content: bytes) -> list[Look]:
+def _checked(path: Path, content: bytes, heads: Mapping[str, Look]) -> list[Look]:
     looks: list[Look] = []
     for number, line in enumerate(content.splitlines(), 1):
         try:
@@ -127,6 +131,11 @@ def _checked(path: Path, content: bytes) -> list[Look]:
     if content and not content.endswith(b"\n"):
         msg = f"{path}: line {len(looks)} does not end: the log of looks was edited or is damaged"
         raise DataError(msg)
+    for name, head in heads.items():
+        if head["last"] not in [look["line"] for look in looks]:
+            msg = f"{path}: there is no look {head['looks']} as {name} names it, only {len(looks)}: the log of looks "
+            msg += "was edited or is damaged"
+            raise DataError(msg)
     return looks
 
 

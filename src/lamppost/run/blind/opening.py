@@ -43,10 +43,10 @@ def require_open(search: Search, folder: Path) -> None:
 
 def checked_opening(
     search: Search, folder: Path, unblind: str, despite: str | None, data_sha256: str, data_key: str
-) -> Json | None:
+) -> tuple[bool, Json | None]:
     """All that must hold before windows are opened; nothing is written, and nothing in them is looked at.
 
-    Returns what is told of the certificate, if one is asked for.
+    Returns whether all blind tests passed, and what is told of the certificate, if one is asked for.
 
     Raises
     ------
@@ -66,7 +66,7 @@ def checked_opening(
     if not shown[-1]["passed"] and not despite:
         msg = f'{folder}: {shown[-1]["reason"]}: expected --despite "reason" with --unblind, found none'
         raise ConfigError(msg)
-    return _certificate(search, folder, data_key)
+    return bool(shown[-1]["passed"]), _certificate(search, folder, data_key)
 
 
 def _what_changed(looks: Sequence[Look], unblind: str, frozen: Frozen, folder: Path) -> str:

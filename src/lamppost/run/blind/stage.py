@@ -7,7 +7,7 @@ from lamppost.config import Search
 from lamppost.errors import ConfigError
 from lamppost.run.blind.collect import blind_result
 from lamppost.run.blind.frozen import frozen_of, hash_of
-from lamppost.run.blind.looks import BLIND, LOOKS, OPENED, Shown, add_look, read_looks, summary
+from lamppost.run.blind.looks import BLIND, OPENED, Shown, add_look, read_looks, summary
 from lamppost.run.blind.opening import checked_opening
 from lamppost.run.blind.plan import plan_blind, plan_open
 from lamppost.run.calibrate.certificate import certified
@@ -60,11 +60,13 @@ def run_open(search: Search, out: Path, unblind: str, despite: str | None = None
         msg = f"--unblind {unblind}: expected [blind] in the configuration, found none: nothing was closed"
         raise ConfigError(msg)
     planned = plan_open(search)
-    certificate = checked_opening(search, out, unblind, despite, planned.sha256, planned.events)
+    passed, certificate = checked_opening(search, out, unblind, despite, planned.sha256, planned.events)
+    needless = "all blind tests passed, nothing had to be overridden; --despite: " if passed and despite else ""
 
     def opened() -> Json:
-        looks = add_look(out, OPENED, unblind, despite or "")
-        return {"hash": unblind, **summary(looks), "despite": despite, "certificate": certificate}
+        looks = add_look(out, OPENED, unblind, needless + (despite or ""))
+        told = {"despite": despite, "overridden": not passed, "certificate": certificate}
+        return {"hash": unblind, **summary(looks), **told}
 
     return hunt_in(search, planned, out, clock, opened, **how)
 
@@ -87,7 +89,7 @@ def run_without_blind(search: Search, out: Path, **how: Unpack[How]) -> Json:
     def opened() -> Json:
         shown: Shown = "control region" if control else OPENED
         looks = add_look(out, shown, hashed, "" if control else "no [blind] in the configuration")
-        return {"hash": hashed, **summary(looks), "despite": None, "certificate": None}
+        return {"hash": hashed, **summary(looks), "despite": None, "overridden": False, "certificate": None}
 
     return hunt_in(search, planned, out, clock, opened, **how)
 
@@ -120,8 +122,8 @@ def open_again(search: Search, sha256: str, folder: Path, what: str) -> None:
 
 
 def is_logged(folder: Path) -> bool:
-    """Whether looks are logged in this folder."""
-    return (folder / LOOKS).exists()
+    """Whether looks are logged in this folder; DataError if they were, and the log is damaged or gone."""
+    return bool(read_looks(folder))
 
 
 def _state_of_certificate(search: Search) -> str | None:

@@ -17,6 +17,7 @@ from lamppost.run.calibrate.judged import LEAST, covered, power, uniformity
 from lamppost.run.collect import origin
 from lamppost.run.graph import Task
 from lamppost.run.planned import Planned, plan_samples
+from lamppost.run.quantities import about
 from lamppost.run.samples import Stored, load
 from lamppost.run.view import MassModel
 from lamppost.run.work import Clock, How, Json, Work, work_in
@@ -85,15 +86,20 @@ def result_of(search: Search, planned: Plan, stored: Stored, found: Mapping[int,
     if not ended[0]:
         msg = f"every pseudo-experiment failed; the first: {found[0][0]['failed']}"
         raise FitError(msg)
+    data = origin(search, stored, planned.sha256, counted=search.blind is None)
+    events = float(np.mean([one["events"] - one["injected"] for each in ended.values() for one in each]))
+    if search.blind is not None:  # less those outside, which are told, it is what the closed windows hold
+        data["events"] = int(about(data["events"]))
+        events = about(events) if search.calibrate.events is None else events
     result: Json = {
         "schema": 1,
         "lamppost": __version__,
         "seed": search.seed,
-        "data": origin(search, stored, planned.sha256),
-        "events": float(np.mean([one["events"] - one["injected"] for each in ended.values() for one in each])),
+        "data": data,
+        "events": events,
         "calibrate": search.calibrate.model_dump(mode="json"),
         "windows": [[w.lo, w.hi] for w in search.claim_windows()],
-        "null": _null(found[0], ended[0], len(search.methods) * len(search.claim_windows())),
+        "null": _null(found[0], ended[0], len(search.claim_windows()), len(search.methods)),
         "power": [_power(strength, found[strength], ended[strength]) for strength in search.calibrate.strengths],
         "definitions": DEFINITIONS,
         "versions": provenance(),
@@ -102,6 +108,8 @@ def result_of(search: Search, planned: Plan, stored: Stored, found: Mapping[int,
 
 
 DEFINITIONS = {
+    "events": "of a pseudo-experiment, on average; with [blind] these, if they are as many as those of the data, and "
+    "those of the data are told to 5 %",
     "pseudo-experiment": "m from a smooth fit of the data, features of an event drawn from data events near in m; then "
     "the whole hunt: decorrelation, trainings, thresholds, choices of the fit, toys, windows",
     "valid": f"there are at least {LEAST}, the 95 % interval of the share of p <= 0.05 reaches down to 5 %, and no "
@@ -113,13 +121,13 @@ DEFINITIONS = {
 }
 
 
-def _null(every: Sequence[Json], ended: Sequence[Json], searches: int) -> Json:
+def _null(every: Sequence[Json], ended: Sequence[Json], windows: int, methods: int) -> Json:
     """Are p-values uniform where nothing is injected? A single window sees no excess at all, p = 1, too often."""
     return {
-        "global": uniformity([one.get("p_global") for one in every], atom=searches == 1),
+        "global": uniformity([one.get("p_global") for one in every], atom=windows * methods == 1),
         "window": uniformity([row["p_window"] for one in ended for row in one["windows"]], atom=True),
         "inclusive": uniformity([one["inclusive"]["p_global"] for one in ended], atom=True),
-        "random score": uniformity([one["control"]["p_global"] for one in ended]),
+        "random score": uniformity([one["control"]["p_global"] for one in ended], atom=windows == 1),
         "sculpting": uniformity([row["sculpting_p"] for one in ended for row in one["windows"]]),
         "z_local": sorted(max(row["z_local"] for row in one["windows"]) for one in ended),
     }

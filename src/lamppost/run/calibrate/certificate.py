@@ -8,6 +8,7 @@ from typing import Any
 from lamppost import __version__
 from lamppost.config import Search
 from lamppost.errors import ConfigError
+from lamppost.run.quantities import about
 from lamppost.spec import digest
 
 __all__ = ["TOLERANCE", "certificate", "certified", "configuration_of"]
@@ -65,7 +66,7 @@ def certified(path: Path, search: Search, events: float | None) -> Json:
         msg = f"{path}: certifies configuration {configuration}, this one is {configuration_of(search)}"
         raise ConfigError(msg)
     if events is not None and not abs(events / calibrated - 1.0) <= TOLERANCE:
-        msg = f"{path}: certifies {calibrated:.0f} events within {TOLERANCE:.0%}, found {events:.0f}"
+        msg = f"{path}: certifies {calibrated:.0f} events within {TOLERANCE:.0%}, found about {about(events):.0f}"
         raise ConfigError(msg)
     if not valid or not p_global:
         msg = f"{path}: says that small p-values are too frequent, expected a calibration that holds"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from lamppost.run.graph import Task
 
-__all__ = ["chosen"]
+__all__ = ["chosen", "with_needs"]
 
 _LEAST, _PART = 40, 0.15
 """At most so many tasks are run, or this part of those that are missing."""
@@ -38,8 +38,15 @@ def chosen(tasks: Sequence[Task], sorts: Mapping[str, str], known: Mapping[str, 
     return [task for task in tasks if task.key in made]
 
 
+def with_needs(some: Sequence[Task], tasks: Sequence[Task]) -> list[Task]:
+    """Some tasks and all that they need, what is there included, in the order of the plan."""
+    by_key = {task.key: task for task in tasks}
+    wanted = {key for task in some for key in _chain(task, by_key)}
+    return [task for task in tasks if task.key in wanted]
+
+
 def _chain(task: Task, by_key: Mapping[str, Task]) -> set[str]:
-    """A task and all that it needs and that is missing."""
+    """A task and all that it needs, as far as it is among these tasks."""
     found: set[str] = set()
     left = [task.key]
     while left:

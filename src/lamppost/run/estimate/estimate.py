@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lamppost.run.cache import Cache
-from lamppost.run.estimate.choice import chosen
+from lamppost.run.estimate.choice import chosen, with_needs
 from lamppost.run.estimate.measured import Cost, cost_of, measured, once_of
 from lamppost.run.estimate.sampling import sample
 from lamppost.run.graph import Task
@@ -49,7 +49,7 @@ def estimate(
     if some and seconds > 0:
         if not quiet:
             sys.stderr.write(f"running {len(some)} of {len(missing)} tasks to see what they cost\n")
-        sample(out, cache, some, seconds)
+        sample(out, cache, with_needs(some, tasks), seconds)
         known = measured(out, cache, sorts)
     missing = [task for task in missing if not cache.store.path(task.key).exists()]
     costs = _costs(sorts, known)

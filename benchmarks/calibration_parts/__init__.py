@@ -1,0 +1,1 @@
+"""The page of the calibration: requirements, tables, picture."""
