@@ -99,7 +99,7 @@ def running(
         If the folder or the cache cannot be written, or holds more than it may.
     """
     workers, bound, quiet = how["workers"], Bound(cache, how.get("max_cache")), how.get("quiet", False)
-    make = how.get("make_executor") or executors(how.get("dask"), workers, cache.store.folder, quiet=quiet)
+    make = how.get("make_executor") or executors(how.get("dask"), workers, cache.store.folder, out, quiet=quiet)
     with using(cache, out, name) as use:
         use.add(task.key for task in tasks)
         bound.check()
