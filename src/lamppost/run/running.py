@@ -59,14 +59,15 @@ class Running:
             then=more,
             tell=self.progress.told,
             dropped=self.progress.dropped,
+            # runs that share a cache and want the same take it in different orders: then little is done twice
+            turns=random.Random(str(self._use.path)) if self._use.shared else None,
         )
 
     def _known(self, tasks: Sequence[Task]) -> Sequence[Task]:
         """List artefacts as needed, before they are looked for."""
         self._use.add(task.key for task in tasks)
         self.progress.plan(tasks)
-        # runs that share a cache and want the same take it in different orders: then little is done twice
-        return random.Random(str(self._use.path)).sample(tasks, len(tasks)) if self._use.shared else tasks
+        return tasks
 
     def _executor(self) -> Executor:
         executor = self._make()
