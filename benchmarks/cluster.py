@@ -121,7 +121,7 @@ def empty(folder: Path, name: str, number: int) -> dict[str, float]:
             cpu.append(time.process_time())
 
     cpu: list[float] = []
-    make = InlineExecutor if name == "inline" else executors(None if name == "pool" else name, 2, store.folder)
+    make = InlineExecutor if name == "inline" else executors(None if name == "pool" else name, 2, store.folder, folder)
     graph = [Task(f"{i}.json", "empty", f"task {i}", nothing, {}) for i in range(number)]
     run_graph(graph, store, make, in_flight=3, finished=finished)
     shutil.rmtree(folder)

@@ -106,7 +106,8 @@ def run(out: Path, make_executor: Callable[[], Executor]) -> None:
 
 if __name__ == "__main__":
     try:
-        run(Path(sys.argv[1]), executors(sys.argv[2], 2, Path(sys.argv[1]) / "artefacts", quiet=True))
+        here = Path(sys.argv[1])
+        run(here, executors(sys.argv[2], 2, here / "artefacts", here, quiet=True))
     except LamppostError as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(2)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lamppost.api.folders import setup_of
 from lamppost.config import Search, load, parse
 from lamppost.core import Method, Window
 from lamppost.errors import ConfigError
@@ -270,6 +271,15 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
         text = DESIGN.replace('path = "events.parquet"', f"path = {given}")
         path.write_text(text)
         assert load(path).data.path == expected
+
+
+def test_paths_of_a_table_are_relative_to_the_working_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To that in which it is read: workers may be started in another one."""
+    monkeypatch.chdir(tmp_path)
+    search = setup_of({**BASE, "samples": {"simulation": "sim.parquet"}}, Search, load, parse)
+    assert (search.data.path, search.samples.simulation) == (f"{tmp_path}/events.parquet", f"{tmp_path}/sim.parquet")
 
 
 def test_a_search_is_a_value() -> None:

@@ -5,7 +5,10 @@ import os
 import subprocess
 import sys
 import time
+from importlib import import_module
+from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +16,8 @@ from lamppost.api import cache as look
 from lamppost.errors import ConfigError, DataError, LamppostError
 from lamppost.living import alive, machine, mark, owner_lives
 from lamppost.run.artefacts import Store, left_overs, remove_parts
-from lamppost.run.cache import Bound, Cache, collect, contents, forget, shared_by, users, using
+from lamppost.run.cache import Bound, Cache, User, collect, contents, forget, shared_by, users, using
+from lamppost.run.cache.contents import Item, items
 from lamppost.run.folder import alone, is_held
 from lamppost.run.quantities import clock, in_bytes, in_seconds, size
 
@@ -194,6 +198,58 @@ def test_the_bound_is_held_and_says_when_it_cannot_be(tmp_path: Path, cache: Cac
         assert len(keys(cache)) == 8
     Bound(cache, None).check()
     Bound(cache, None).added("nothing.json")
+
+
+def test_what_another_machine_uses_while_it_is_to_be_removed_stays(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose lock may be no matter here, on a network file system: it looked for one when all had been listed."""
+    fill(cache, "train-1.json", "train-2.json", age=DAY)
+
+    def looked(one: Cache) -> list[User]:
+        return []
+
+    def listed(one: Cache) -> list[Item]:
+        found = items(one)
+        os.utime(cache.store.path("train-1.json"))
+        return found
+
+    module = import_module("lamppost.run.cache.collect")
+    monkeypatch.setattr(module, "users", looked)
+    monkeypatch.setattr(module, "items", listed)
+    made = collect(cache, max_size=0)
+    assert ([item.key for item in made.removed], made.bytes, made.left) == (["train-2.json"], 100, 100)
+    assert keys(cache) == {"train-1.json"}
+
+
+def test_a_record_is_written_whole_and_for_others_to_see(
+    tmp_path: Path, cache: Cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(FileIO):
+        def write(self, content: Any, /) -> int:
+            return super().write(bytes(content)[:3])
+
+    seen: list[bytes] = []
+    fsync = os.fsync
+
+    def synced(file: int) -> None:
+        seen.append(use.path.read_bytes())
+        fsync(file)
+
+    with using(cache, run_folder(tmp_path, "run", cache), "result.json") as use:
+        use._file = Slow(use.path, "ab")
+        monkeypatch.setattr(os, "fsync", synced)
+        use.add(["train-1.json", "train-2.json"])
+        assert users(cache)[0].keys == {"train-1.json", "train-2.json"}
+        assert seen[-1].endswith(b"train-2.json\n")
+        use._file.close()
+
+
+def test_what_the_dead_left_half_made_goes_before_a_bound_is_exceeded(cache: Cache) -> None:
+    (cache.artefacts / f".a.json.0.{DEAD}@{machine()}.part").write_bytes(bytes(2000))
+    fill(cache, "train-1.json")
+    Bound(cache, 1000).check()
+    assert keys(cache) == {"train-1.json"}
 
 
 def test_scratch_folders_count(cache: Cache) -> None:

@@ -1,31 +1,39 @@
 """Tasks on a Dask cluster: the bits of a local pool, and clear words where it cannot be used."""
 
+import asyncio
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from importlib.util import find_spec
 from pathlib import Path
+from socket import socket
 from typing import Any
 
+import psutil
 import pytest
 
 pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 if find_spec("dask_jobqueue") is None:  # not imported here: it takes Ctrl-C for itself
     pytest.skip("the extra `dask` is not installed", allow_module_level=True)
 
+from lamppost.config import load
 from lamppost.config.cluster import load_cluster
 from lamppost.errors import ConfigError, LamppostError, optional
+from lamppost.living import owner_lives
 from lamppost.run import cluster as client_side
+from lamppost.run import run_hunt
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.cluster import DaskExecutor, executors
 from lamppost.run.connections import Address
+from lamppost.run.elastic import WorkerLost
 from lamppost.run.graph import Task, TaskCrash, run_graph
-from lamppost.run.worker import InlineExecutor, Report
-from small_campaign import bad_column, begun, campaign, content, deadly
+from lamppost.run.worker import InlineExecutor, Report, execute
+from small_campaign import bad_column, begun, campaign, content, deadly, draw
 from small_cluster import SmallCluster, free_port, small_cluster
-from small_hunt import entries, finish, result_in, start, timeless
+from small_hunt import entries, finish, result_in, start, timeless, until
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +86,76 @@ def test_workers_that_share_no_files_are_sent_them_once(cluster: SmallCluster, t
     assert not begun(tmp_path / "there")
     assert cluster.log().count("Run out-of-band function 'receive'") == 2
     assert not list(cluster.folder.rglob("*.parquet"))  # the worker keeps nothing of a run that ended
+    (tmp_path / "there" / "artefacts" / tasks[0].key).unlink()
+    (tmp_path / "there" / "artefacts" / "claim-0.json").unlink()  # may read it, through what is done
+    run_in(tmp_path / "there", tasks, on(cluster, tmp_path / "there", apart=True))
+    assert content(tmp_path / "there") == content(tmp_path / "here")
+
+
+def test_what_cannot_be_sent_is_not_tried_for_ever(
+    cluster: SmallCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one ends the run, the other counts as a worker that was lost."""
+    store = Store(tmp_path / "artefacts")
+    store.folder.mkdir()
+    executor = on(cluster, tmp_path, apart=True)()
+    assert isinstance(executor, DaskExecutor)
+    try:
+        train = campaign()[1]
+        with pytest.raises(
+            LamppostError, match=r"draw\.parquet: is to be sent to a worker and cannot be read: No such"
+        ):
+            executor.submit(execute, store.folder, train).result(timeout=30)
+        draw(store, "draw.parquet", seed=1)
+
+        def fail(*arguments: object, **more: object) -> None:
+            raise OSError("it is gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(executor._client, "run", fail)
+            with pytest.raises(WorkerLost):
+                executor.submit(execute, store.folder, train).result(timeout=30)
+        assert executor.submit(execute, store.folder, train).result(timeout=30).error is None
+    finally:
+        executor.stop()
+
+
+def test_a_reader_that_dies_takes_nothing_with_it(cluster: SmallCluster, tmp_path: Path) -> None:
+    made: list[Executor] = []
+
+    def make() -> Executor:
+        made.append(on(cluster, tmp_path, apart=True)())
+        return made[-1]
+
+    tasks = [Task("dead.json", "read", "dying", deadly, {}), Task("draw.parquet", "read", "drawing", draw, {"seed": 1})]
+    with pytest.raises(TaskCrash, match=r"^dying: its worker process died 3 times"):
+        run_in(tmp_path, [*tasks, campaign()[1]], make)
+    assert begun(tmp_path)["dead.json"] == 3
+    assert content(tmp_path).keys() == {"draw.parquet", campaign()[1].key}
+    assert len(made) == 1
+
+
+def test_nothing_of_a_run_that_ended_stays_on_a_cluster(cluster: SmallCluster, tmp_path: Path) -> None:
+    assert cluster.worker is not None
+    run_in(tmp_path, campaign()[:5], on(cluster, tmp_path))
+    until(lambda: not any(map(computes, psutil.Process(cluster.worker.pid).children())))
+
+
+def computes(process: psutil.Process) -> bool:
+    try:
+        return "spawn_main" in " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return False
+
+
+def test_the_sign_of_a_run_says_whose_it_is(cluster: SmallCluster, tmp_path: Path) -> None:
+    """Others that share the folder remove what dead processes left, and nothing else."""
+    (tmp_path / "artefacts").mkdir()
+    executor = on(cluster, tmp_path)()
+    (sign,) = (tmp_path / "artefacts").iterdir()
+    assert owner_lives(sign.name)
+    executor.shutdown()
+    assert not sign.exists()
 
 
 def test_what_always_fails_ends_its_branch(cluster: SmallCluster, tmp_path: Path) -> None:
@@ -129,13 +207,13 @@ def test_no_scheduler(tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("wrong", ["nowhere", "127.0.0.1:8786", ""])
 def test_neither_address_nor_file(tmp_path: Path, wrong: str) -> None:
     with pytest.raises(ConfigError, match=rf"^--dask: expected local, .*, found '{wrong}'$"):
-        executors(wrong, 2, tmp_path)
+        executors(wrong, 2, tmp_path, tmp_path)
 
 
 def test_without_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(LamppostError, match=r"^this needs distributed: pip install 'lamppost\[dask\]'$"):
-        executors("local", 2, tmp_path)
+        executors("local", 2, tmp_path, tmp_path)
 
 
 WRONG = {
@@ -155,7 +233,7 @@ def test_a_wrong_table(tmp_path: Path, text: str) -> None:
     path = tmp_path / "slurm.toml"
     path.write_text(text)
     with pytest.raises(ConfigError, match=rf"^{path}: .*{WRONG[text]}"):
-        executors(str(path), 2, tmp_path)
+        executors(str(path), 2, tmp_path, tmp_path)
 
 
 SLURM = """
@@ -207,6 +285,85 @@ def test_job_scripts(tmp_path: Path, text: str) -> None:
     for line in SCRIPTS[text]:
         assert line in script
     assert f"{tmp_path / 'logs'}" in script
+
+
+def test_the_output_of_jobs_goes_to_the_run_folder(
+    tmp_path: Path, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And not to a cache that runs share."""
+    from lamppost.run import connections
+
+    def batch(table: object, logs: Path) -> None:
+        raise LamppostError(str(logs))
+
+    monkeypatch.setattr(connections, "batch", batch)
+    (tmp_path / "slurm.toml").write_text('kind = "slurm"\nmemory = "2GB"\n')
+    how: Any = {"workers": 1, "quiet": True, "cache": tmp_path / "cache", "dask": str(tmp_path / "slurm.toml")}
+    with pytest.raises(LamppostError, match=rf"^{tmp_path}/run/jobs$"):
+        run_hunt(load(config), tmp_path / "run", **how)
+
+
+def test_a_job_that_is_refused_later_holds_up_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cluster starts and closes jobs one after the other: a start that waits would be waited for."""
+    from distributed.deploy.spec import ProcessInterface
+
+    from lamppost.run import submissions
+
+    answers: list[Exception | None] = []
+
+    class Job(ProcessInterface):  # type: ignore[misc]
+        async def start(self) -> None:
+            if (answer := answers.pop(0)) is not None:
+                raise answer
+            await super().start()
+
+    async def course() -> None:
+        refused = RuntimeError("Command exited\nstderr:\nsbatch: error: too many jobs\n")
+        told = submissions.Submissions()
+        kind = told.told_by(Job)
+        answers[:] = [refused]
+        first = await asyncio.wait_for(kind(), 20)
+        assert told.refused == "sbatch: error: too many jobs"
+        await asyncio.wait_for(first.close(), 20)
+        answers[:] = [None, refused]
+        await kind()
+        assert not told.refused
+        second = await asyncio.wait_for(kind(), 20)
+        assert not told.refused
+        await asyncio.wait_for(second.close(), 20)
+        monkeypatch.setattr(submissions, "_AGAIN_S", 0.01)
+        answers[:] = [refused, refused, None]
+        third = await asyncio.wait_for(kind(), 20)
+        while answers:  # it asks again
+            await asyncio.sleep(0.01)
+        await asyncio.wait_for(third.close(), 20)
+
+    asyncio.run(course())
+
+
+def test_ctrl_c_while_a_lost_scheduler_is_waited_for(tmp_path: Path) -> None:
+    """One that takes a call and never answers, as for 300 s after it was lost."""
+    code = (
+        "import sys; from pathlib import Path; from lamppost.run.cluster import DaskExecutor\n"
+        "from lamppost.run.connections import Address\n"
+        "address = Address(sys.argv[1]); address._known = True\n"
+        "print('waiting', flush=True)\n"
+        "try:\n    DaskExecutor('', address, Path(sys.argv[2]))\n"
+        "except KeyboardInterrupt:\n    print('interrupted', flush=True)"
+    )
+    with socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
+        process = subprocess.Popen([sys.executable, "-c", code, address, str(tmp_path)], stdout=subprocess.PIPE)
+        try:
+            call, _ = silent.accept()
+            process.send_signal(signal.SIGINT)
+            stdout, _ = process.communicate(timeout=25)
+            call.close()
+        finally:
+            process.kill()
+    assert (process.returncode, stdout) == (0, b"waiting\ninterrupted\n")
 
 
 def test_ctrl_c_stays_ours() -> None:

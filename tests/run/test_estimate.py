@@ -10,10 +10,10 @@ from lamppost import hunt
 from lamppost.api import calibrate
 from lamppost.cli import main
 from lamppost.errors import ConfigError
-from lamppost.run.cache import shared_by, using
+from lamppost.run.cache import Cache, shared_by, users, using
 from lamppost.run.estimate import estimate, lines
 from lamppost.run.estimate.choice import chosen
-from lamppost.run.estimate.measured import Measured, cost_of, once_of
+from lamppost.run.estimate.measured import Measured, cost_of, measured, once_of
 from lamppost.run.graph import Task
 from lamppost.run.progress.log import append
 from lamppost.run.progress.sorts import name_of
@@ -52,6 +52,7 @@ def test_the_estimate_of_a_hunt_is_what_it_costs(tmp_path: Path, capsys: pytest.
     assert len(entries(out, "found")) == tasks["there"]
     spent = sum(one["cpu_s"] for one in done)
     assert spent / FACTOR < found["cpu_s"] < FACTOR * spent
+    assert {user.name for user in users(Cache(out))} == {"result.json"}  # and what samples needed is forgotten
     made = sum(path.stat().st_size for path in (out / "artefacts").iterdir()) - before
     assert found["bytes"] == pytest.approx(made, rel=0.3)
     # when all is done there is nothing left to pay, and the result is left alone
@@ -121,6 +122,16 @@ def test_what_is_there_is_used_and_not_made_again(tmp_path: Path) -> None:
     assert cache.store.path(reading.key).stat().st_ino == before
 
 
+def test_processes_of_two_machines_may_have_one_number(tmp_path: Path) -> None:
+    """The first task of each pays for what it loads."""
+    for number, where in enumerate("abab"):
+        about = {"stage": "train", "label": f"train {number}", "rss_mb": 80.0, "pid": 1, "machine": where}
+        append(tmp_path / "log.jsonl", "done", 1.0, key=f"{number}", cpu_s=1.0, **about)
+    cache = shared_by(tmp_path, None)
+    (found,) = measured(tmp_path, cache, {f"{i}": "train: train #" for i in range(4)}).values()
+    assert [one.first for one in found] == [True, True, False, False]
+
+
 def test_what_is_chosen_is_spread_and_complete() -> None:
     reads = [Task("read-1.json", "read", "reading", print, {})]
     trains = [Task(f"train-{i}.json", "train", f"training {i}", print, {}, ("read-1.json",)) for i in range(60)]
@@ -173,3 +184,9 @@ def test_every_verb_has_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[1:5] for line in told if line.startswith("train ")] == [["12", "0", "12", "0"]]
     assert {path.name for path in (tmp_path / "run").iterdir()} == {".lock", "artefacts", "used"}
+    # samples run here, but what is wrong for the run is said now
+    for wrong, why in (("nowhere", "--dask: expected local, "), ("no.toml", "no.toml: no such configuration file")):
+        assert main(["hunt", str(config), "--out", str(tmp_path / "run"), "--dry-run", "0", "--dask", wrong]) == 2
+        told = capsys.readouterr()
+        assert (told.out, told.err.count("\n")) == ("", 1)
+        assert told.err.startswith(f"lamppost: {why}")

@@ -19,7 +19,10 @@ from lamppost.api import features
 from lamppost.cli import main
 from lamppost.errors import ConfigError, DataError
 from lamppost.run import InlineExecutor
+from lamppost.run import extract as extraction
+from lamppost.run.artefacts import Store
 from lamppost.run.extract import run_features
+from lamppost.run.graph import Task
 from small_disk import resize
 from small_hunt import n_done, start, until, workers_of
 from toy_collisions import raw_events, write_frame, write_raw
@@ -263,3 +266,25 @@ def test_bad_input_is_one_line(what: str, tmp_path: Path, capsys: pytest.Capture
     assert (stdout, stderr.count("\n")) == ("", 1)
     assert re.search(message, stderr)
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_another_file_under_the_same_name_is_not_taken(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it changes before a worker opens it or while one has it open; wherever the worker was started."""
+    path = tmp_path / "raw.h5"
+    path.write_bytes((folder / "raw_0.h5").read_bytes())
+    planned: list[Task] = []
+
+    def plan(out: Path, tasks: list[Task], about: object, **how: object) -> None:
+        planned.extend(tasks)
+
+    monkeypatch.setattr(extraction, "make_table", plan)
+    monkeypatch.chdir(tmp_path)
+    features({"input": {"path": "raw.h5"}, "features": {"preset": "lhco4"}}, tmp_path / "table.parquet", quiet=True)
+    monkeypatch.chdir(folder)
+    (task,), store = planned, Store(tmp_path)
+    task.function(store, task.key, **task.arguments)
+    path.write_bytes((folder / "raw_1.h5").read_bytes())
+    with pytest.raises(DataError, match=rf"^{path}: changed since the run was planned, or is another file on \S+$"):
+        task.function(store, "again.arrow", **task.arguments)

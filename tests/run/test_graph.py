@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import psutil
@@ -225,6 +226,23 @@ def test_what_fails_takes_with_it_what_needs_it_and_nothing_else(tmp_path: Path)
 def fail_late(store: Store, key: str) -> None:
     time.sleep(0.1)
     raise DataError("too late")
+
+
+def test_the_error_is_that_of_the_first_in_the_plan_whichever_is_taken_first(tmp_path: Path) -> None:
+    """As runs that share a cache take tasks in different orders."""
+    taken: list[str] = []
+    with pytest.raises(DataError, match=r"^training w0\.json: no column 'x' \(9 of 9 tasks failed\)$"):
+        run_graph(
+            [wrong(f"w{i}.json") for i in range(9)],
+            Store(tmp_path),
+            Pools(),
+            in_flight=1,
+            finished=lambda task, report: None,
+            tell=lambda what, task, why: taken.append(task.key) if what == "begun" else None,
+            turns=Random(1),
+        )
+    assert taken[0] != "w0.json"
+    assert sorted(taken) == [f"w{i}.json" for i in range(9)]
 
 
 def test_a_machine_at_fault_ends_the_run_at_once(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ import pytest
 from lamppost.api import progress as told
 from lamppost.cli import main
 from lamppost.errors import DataError, LamppostError
+from lamppost.living import machine
+from lamppost.run.artefacts import Store
+from lamppost.run.costs import Costs
 from lamppost.run.graph import Task
 from lamppost.run.progress import Progress, spent
 from lamppost.run.progress.campaign import Campaign, replay
@@ -23,8 +27,8 @@ from lamppost.run.progress.log import append, entries
 from lamppost.run.progress.page import page_of
 from lamppost.run.progress.progress import PAGE, workers_alive
 from lamppost.run.progress.sorts import name_of
-from lamppost.run.progress.view import Terminal, lines
-from lamppost.run.worker import Report, process_pool
+from lamppost.run.progress.view import Terminal, facts, lines
+from lamppost.run.worker import Report, execute, process_pool
 from small_disk import resize
 from small_hunt import TASKS, hunt_process, n_done, until
 
@@ -302,3 +306,30 @@ def test_workers_are_counted() -> None:
             return 40
 
     assert workers_alive(Elsewhere()) == 40
+
+
+def test_a_cluster_is_faster_than_this_machine() -> None:
+    """Its workers are told apart by where they are, for two may have a process of the same number."""
+    campaign, costs = Campaign(), Costs()
+    campaign.event("start", 0.0, {"workers": 2})
+    campaign.event("plan", 0.0, {"tasks": {"train: x": 1000}})
+    for i in range(200):
+        campaign.event("begun", 0.0 if i < 100 else 10.0, {"key": str(i), "stage": "train", "label": "x"})
+        if i < 100:
+            campaign.event("done", 10.0, {"key": str(i), "stage": "train", "label": "x", "cpu_s": 10.0})
+    assert campaign.eta(10.0) == pytest.approx(90.0)
+    for where in ("a", "b"):
+        costs.add(task(1), replace(report(), machine=where))
+    assert sum(costs.rss_mb.values()) == 200.0
+    state = {**campaign.as_dict(10.0), "workers_alive": 100}
+    assert dict(facts(state))["workers"] == "100 alive of 100"
+    assert dict(facts({**state, "workers_alive": 1}))["workers"] == "1 alive of 2"
+
+
+def test_the_log_says_where_a_task_was_done(tmp_path: Path) -> None:
+    done = execute(tmp_path, Task("1.json", "train", "x", Store.write_json, {"value": 1}))
+    with Progress(tmp_path / "log.jsonl", quiet=True) as progress:
+        progress.start("result.json", [], workers=1)
+        progress.finished(task(1), done)
+    (entry,) = [one for one in entries(tmp_path / "log.jsonl") if one["event"] == "done"]
+    assert (entry["pid"], entry["machine"]) == (os.getpid(), machine())

@@ -15,10 +15,13 @@ import pytest
 from lamppost.api import cache as look
 from lamppost.cli import main
 from lamppost.config import load
-from lamppost.errors import LamppostError
+from lamppost.errors import DataError, LamppostError
 from lamppost.living import machine
 from lamppost.run import InlineExecutor, run_hunt
-from lamppost.run.cache import Cache, collect, users
+from lamppost.run.artefacts import Store
+from lamppost.run.cache import Cache, collect, shared_by, users
+from lamppost.run.graph import Task
+from lamppost.run.running import running
 from small_disk import resize
 from small_hunt import TASKS, Json, entries, finish, n_done, result_in, start, timeless, until, write_hunt
 
@@ -197,3 +200,23 @@ def test_the_verb_says_what_it_removes(
     found = json.loads(capsys.readouterr().out)
     assert found["removed"] == {"artefacts": 1, "bytes": 5000, "left": found["bytes"], "needed_by_running": 0}
     assert main(["cache", str(tmp_path)]) == 2
+
+
+def fails(store: Store, key: str) -> None:
+    raise DataError("no column 'x'")
+
+
+def test_what_is_told_first_is_first_in_the_plan_though_it_is_not_taken_first(tmp_path: Path) -> None:
+    tasks = [Task(f"{i}.json", "train", f"training {i}", fails, {}) for i in range(19)]
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        cache = shared_by(tmp_path / name, tmp_path / "cache")
+        how: Any = {"workers": 1, "quiet": True, "make_executor": InlineExecutor}
+        with (
+            pytest.raises(DataError, match=r"^training 0: no column"),
+            running(tmp_path / name, cache, "result.json", tasks, {}, how) as campaign,
+        ):
+            campaign.run(tasks)
+    orders = [[one["key"] for one in entries(tmp_path / name, "begun")] for name in ("one", "two")]
+    assert orders[0] != orders[1]
+    assert sorted(orders[0]) == sorted(orders[1])

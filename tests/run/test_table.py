@@ -12,7 +12,7 @@ import pytest
 from lamppost.errors import ConfigError, DataError, LamppostError
 from lamppost.run import InlineExecutor, process_pool
 from lamppost.run.artefacts import Store
-from lamppost.run.folder import alone
+from lamppost.run.folder import alone, is_held
 from lamppost.run.graph import Task
 from lamppost.run.table import ROW_GROUP, make_table, metadata_of
 
@@ -153,3 +153,15 @@ def test_row_groups_are_neither_small_nor_large(tmp_path: Path) -> None:
 def wide(store: Store, key: str) -> None:
     rows = np.random.default_rng(0).random(ROW_GROUP // 8 * 2 // 5 + 1)
     store.write_table(key, pa.table({"a": rows}))
+
+
+def test_unfinished_work_is_removed_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Afterwards it may be that of the next one."""
+    held: list[bool | None] = []
+
+    def remove(folder: Path, **more: Any) -> None:
+        held.append(is_held(folder))
+
+    monkeypatch.setattr("lamppost.run.table.rmtree", remove)
+    inline(tmp_path / "t.parquet", tasks(tmp_path))
+    assert held == [True]

@@ -7,7 +7,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar, cast
 
-from lamppost.config import Search, Setup, control_region
+from lamppost.config import Search, Setup, control_region, with_roots
 from lamppost.errors import ConfigError, LamppostError
 from lamppost.run import available_cores
 from lamppost.run.blind.stage import look_again
@@ -77,13 +77,16 @@ def how_of(options: TableOptions | Options) -> How:
 def setup_of(
     config: Setup | Source, kind: type[S], load: Callable[[Path], S], parse: Callable[[dict[str, Any]], S]
 ) -> S:
-    """What a file or a table describes, or what it is already."""
+    """What a file or a table describes, or what it is already.
+
+    Relative paths in a table are relative to the working directory, whatever that of a worker is.
+    """
     if isinstance(config, kind):
         return config
     if isinstance(config, Setup):
         msg = f"configuration: expected a {kind.__name__}, found a {type(config).__name__}"
         raise ConfigError(msg)
-    return parse(config) if isinstance(config, dict) else load(Path(config))
+    return parse(with_roots(config, Path.cwd())) if isinstance(config, dict) else load(Path(config))
 
 
 def region_of(search: Search, *, invert: bool) -> Search:

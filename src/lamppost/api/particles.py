@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from lamppost.api.folders import TableOptions, how_of
+from lamppost.config import rooted
 from lamppost.errors import ConfigError
 from lamppost.run import write_file
 
@@ -65,7 +66,7 @@ def _features(source: Any, preset: str | None) -> "FeatureRun":
     if isinstance(source, FeatureRun):
         return source
     if isinstance(source, dict):
-        return parse_features(source)
+        return parse_features(rooted(source, Path.cwd(), "input"))
     paths = [source] if isinstance(source, str | os.PathLike) else list(source)
     texts = [os.fspath(path) for path in paths]
     if len(texts) == 1 and texts[0].endswith(".toml"):

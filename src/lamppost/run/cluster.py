@@ -13,9 +13,11 @@ from uuid import uuid4
 
 from lamppost.config.cluster import load_cluster
 from lamppost.errors import ConfigError, LamppostError, optional
+from lamppost.living import mark
 from lamppost.run.artefacts import provenance, write_file
-from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost, stop
-from lamppost.run.worker import Report, Task, ctrl_c_held, process_pool
+from lamppost.run.child import Reader
+from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost
+from lamppost.run.worker import Report, Task, process_pool
 
 if TYPE_CHECKING:
     from lamppost.run.courier import Ended, Lacks
@@ -28,10 +30,13 @@ _SILENT_S = 30.0
 """After so many seconds without a worker a line says so."""
 
 
-def executors(dask: str | None, workers: int, folder: Path, *, quiet: bool = False) -> Callable[[], Executor]:
+def executors(
+    dask: str | None, workers: int, folder: Path, out: Path, *, quiet: bool = False
+) -> Callable[[], Executor]:
     """What makes executors for tasks whose artefacts go to `folder`: by default a pool of processes.
 
-    `dask`: `local`, the address of a scheduler, or a TOML file that describes a batch system.
+    dask: `local`, the address of a scheduler, or a TOML file that describes a batch system; the output of its jobs goes
+    to `jobs/` in the run folder `out`.
 
     Raises
     ------
@@ -53,7 +58,7 @@ def executors(dask: str | None, workers: int, folder: Path, *, quiet: bool = Fal
     elif dask.endswith(".toml"):
         optional("dask_jobqueue", "dask")
         table = load_cluster(Path(dask))
-        start, apart = partial(connections.batch, table, folder.absolute().parent / "jobs"), not table.shared
+        start, apart = partial(connections.batch, table, out.absolute() / "jobs"), not table.shared
     else:
         start = connections.Address(dask)
     return lambda: DaskExecutor(dask, start, folder, apart=apart, quiet=quiet)
@@ -80,11 +85,10 @@ class DaskExecutor(Elastic):
         self._futures: set[Future[Report]] = set()
         self._sent: dict[str, set[str]] = {}
         self._begun, self._asked, self._threads, self._told = time.monotonic(), 0.0, 0, False
-        self._terms = Terms(provenance(), self._folder / f".{uuid4().hex}.part", apart)
-        self._reader, self._sender = process_pool(1) if apart else None, ThreadPoolExecutor(1)
+        self._terms = Terms(provenance(), self._folder / f".{mark()}.part", apart)
+        self._reader, self._sender = Reader(self._folder) if apart else None, ThreadPoolExecutor(1)
         resource_tracker.ensure_running()  # whichever thread starts it lets Ctrl-C through again
-        with ctrl_c_held():  # threads that start processes, now or later, and these
-            self._connected = start()
+        self._connected = start()
         self._client = self._connected.client
         try:
             write_file(self._terms.token, b"")
@@ -101,7 +105,7 @@ class DaskExecutor(Elastic):
         """Have a worker call `fn(folder, task)`, which is `execute`."""
         _, task = args
         if self._reader is not None and task.stage in _READING:
-            return self._reader.submit(fn, *args)
+            return self._reader.submit(fn, task)
         outer: Future[Report] = Future()
         self._futures.add(outer)
         self._hand(outer, fn, task)
@@ -164,17 +168,26 @@ class DaskExecutor(Elastic):
         try:
             sent = self._sent.setdefault(lacks.address, set())
             if new := set(lacks.keys) - sent:
-                files = {key: (self._folder / key).read_bytes() for key in sorted(new)}
+                files = {key: self._artefact(key) for key in sorted(new)}
                 self._client.run(receive, files, self._terms, workers=[lacks.address])
                 sent |= new
             else:  # sent for another task meanwhile; if it is still lacking, the worker has been started again
                 sent -= set(lacks.keys)
         except LamppostError as error:
             self._pass_on(outer, error)
-        except Exception:  # it is gone meanwhile
-            self._hand(outer, fn, task)
+        except Exception:  # the worker is gone meanwhile, or cannot take them
+            self._pass_on(outer, WorkerLost())
         else:
             self._hand(outer, fn, task, workers=[lacks.address], allow_other_workers=True)
+
+    def _artefact(self, key: str) -> bytes:
+        """One that is there, for a task waits for all that it may read."""
+        path = self._folder / key
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            msg = f"{path}: is to be sent to a worker and cannot be read: {error.strerror}; start again to make it anew"
+            raise LamppostError(msg) from None
 
     def room(self) -> int:
         """As many tasks as there are threads, and more where that makes a cluster grow."""
@@ -206,7 +219,7 @@ class DaskExecutor(Elastic):
 
     def stop(self) -> None:
         """Give up what is running, and close what was opened; processes and jobs that were started end."""
-        if self.apart and self._client.status == "running":
+        if self._client.status == "running":
             from lamppost.run.courier import leave
 
             with suppress(Exception):  # workers that go meanwhile take theirs with them
@@ -214,7 +227,7 @@ class DaskExecutor(Elastic):
         self._connected.close()
         self._sender.shutdown(wait=False, cancel_futures=True)
         if self._reader is not None:
-            stop(self._reader)
+            self._reader.stop()
         with suppress(OSError):
             self._terms.token.unlink(missing_ok=True)
 

@@ -2,9 +2,11 @@
 
 import logging
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, InvalidStateError
 from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import dask
@@ -14,7 +16,7 @@ from lamppost.config.cluster import Cluster
 from lamppost.errors import LamppostError
 from lamppost.run.folder import make_folder
 from lamppost.run.submissions import Submissions
-from lamppost.run.worker import one_thread_each
+from lamppost.run.worker import ctrl_c_held, one_thread_each
 
 __all__ = ["Address", "Connected", "Start", "batch", "local"]
 
@@ -55,13 +57,15 @@ Start = Callable[[], Connected]
 def local(workers: int) -> Connected:
     """A scheduler in this process and workers of one thread, which their nannies start again when they die."""
     try:
-        with _opening() as opened, one_thread_each():
+        with _opening() as opened:
             opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1h"}))
             make: Any = LocalCluster  # has no types
             quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
-            cluster = make(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
-            opened.callback(_close, cluster)
-            return Connected(_client(opened, cluster), opened.pop_all())
+            with ctrl_c_held(), one_thread_each():  # threads that start processes, now or later, and these
+                cluster = make(n_workers=workers, threads_per_worker=1, processes=True, memory_limit=0, **quiet)
+                opened.callback(_close, cluster)
+                client = _client(opened, cluster)
+            return Connected(client, opened.pop_all())
     except (OSError, RuntimeError) as error:
         why = 'or a script without `if __name__ == "__main__":`?'
         msg = f"local: the Dask cluster cannot be started: {error} (out of memory, {why})"
@@ -78,10 +82,11 @@ def batch(table: Cluster, logs: Path) -> Connected:
             opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1s"}))
             kind, submissions = getattr(import_module(module), name), Submissions()
             told = {"job_cls": submissions.told_by(kind.job_cls), "silence_logs": logging.CRITICAL}
-            cluster = kind(**table.arguments(logs), **told)
-            opened.callback(_close, cluster)
-            cluster.adapt(minimum_jobs=least, maximum_jobs=most)
-            client = _client(opened, cluster)
+            with ctrl_c_held():
+                cluster = kind(**table.arguments(logs), **told)
+                opened.callback(_close, cluster)
+                cluster.adapt(minimum_jobs=least, maximum_jobs=most)
+                client = _client(opened, cluster)
             return Connected(client, opened.pop_all(), grows=least < most, submissions=submissions)
     except (OSError, ValueError, RuntimeError) as error:
         msg = f"{name}: the Dask cluster cannot be started: {' '.join(str(error).split())}"
@@ -97,15 +102,32 @@ class Address:
     def __call__(self) -> Connected:
         once = dask.utils.parse_timedelta(dask.config.get("distributed.comm.timeouts.connect"))
         seconds = once * _PATIENCE if self._known else once
+        outcome: Future[Connected] = Future()
+        # in a thread that nobody waits for: so Ctrl-C ends this at once, where a client would wait to be closed
+        Thread(target=self._connect, args=(seconds, outcome), daemon=True).start()
         try:
-            with _opening() as opened:
-                client = _client(opened, self._address, timeout=seconds)
-                self._known = True
-                return Connected(client, opened.pop_all())
+            connected = outcome.result()
         except (OSError, ValueError) as error:
             why = " ".join(str(error).split()) or type(error).__name__
             msg = f"{self._address}: no Dask scheduler answers within {seconds:g} s: {why}"
             raise LamppostError(f"{msg}; start again to go on" if self._known else msg) from None
+        finally:
+            outcome.cancel()
+        self._known = True
+        return connected
+
+    def _connect(self, seconds: float, outcome: "Future[Connected]") -> None:
+        try:
+            with _opening() as opened:
+                connected = Connected(_client(opened, self._address, timeout=seconds), opened.pop_all())
+        except Exception as error:
+            with suppress(InvalidStateError):
+                outcome.set_exception(error)
+            return
+        try:
+            outcome.set_result(connected)
+        except InvalidStateError:  # it came too late
+            connected.close()
 
 
 def _client(opened: ExitStack, where: Any, **more: Any) -> Client:

@@ -16,7 +16,7 @@ class Costs:
     tasks: dict[str, int] = field(default_factory=dict)
     written: dict[str, int] = field(default_factory=dict)
     reused: int = 0
-    rss_mb: dict[int, float] = field(default_factory=dict)
+    rss_mb: dict[tuple[str, int], float] = field(default_factory=dict)
 
     def add(self, task: Task, report: Report | None) -> None:
         """Count a task that was run, or found done by an earlier run."""
@@ -26,4 +26,5 @@ class Costs:
         self.cpu_s[task.stage] = self.cpu_s.get(task.stage, 0.0) + report.cpu_s
         self.tasks[task.stage] = self.tasks.get(task.stage, 0) + 1
         self.written[task.stage] = self.written.get(task.stage, 0) + report.written
-        self.rss_mb[report.pid] = max(self.rss_mb.get(report.pid, 0.0), report.rss_mb)
+        process = report.machine, report.pid
+        self.rss_mb[process] = max(self.rss_mb.get(process, 0.0), report.rss_mb)

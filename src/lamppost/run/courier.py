@@ -4,14 +4,9 @@ So results do not depend on what the worker's own process has loaded, and a task
 leaves the worker alone.
 """
 
-import multiprocessing
-import os
-import pickle
 import socket
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from pathlib import Path
 from shutil import rmtree
 from threading import Lock
@@ -21,63 +16,12 @@ from distributed import Worker, WorkerPlugin, get_worker
 
 from lamppost.errors import LamppostError
 from lamppost.run.artefacts import provenance, write_file
+from lamppost.run.child import Child
 from lamppost.run.elastic import WorkerLost, appears
 from lamppost.run.folder import make_folder
-from lamppost.run.worker import Report, Task, ctrl_c_held, one_thread_each, set_up
+from lamppost.run.worker import Report
 
 __all__ = ["Ended", "Lacks", "Terms", "Watch", "accept", "carry", "leave", "receive"]
-
-
-class Child:
-    """A process set up like one of a local pool, which executes one task after the other."""
-
-    def __init__(self) -> None:
-        ours = multiprocessing.current_process()
-        if ours.daemon:  # as those that a nanny starts: they could have no children
-            ours.daemon = False
-        context = multiprocessing.get_context("spawn")
-        self._here, there = context.Pipe()
-        with ctrl_c_held(), one_thread_each():
-            self._process = context.Process(target=serve, args=(there, os.getpid()), daemon=True)
-            self._process.start()
-        there.close()  # or the end of the process would not be the end of the pipe
-
-    def run(self, folder: Path, payload: bytes) -> Report:
-        """Have the task in `payload` executed; `WorkerLost` if the process dies."""
-        try:
-            self._here.send((folder, payload))
-            outcome = self._here.recv()
-        except (EOFError, OSError):
-            raise WorkerLost from None
-        if isinstance(outcome, Report):
-            return outcome
-        raise outcome
-
-    def stop(self) -> None:
-        """End the process, whatever it does."""
-        self._process.terminate()
-
-
-def serve(there: Connection, parent: int) -> None:
-    """What that process does."""
-    set_up(parent)
-    with suppress(EOFError, OSError):  # the other end is gone, and this process with it
-        while True:
-            folder, payload = there.recv()
-            try:
-                outcome: Report | Exception = _execute(folder, payload)
-            except Exception as error:  # the task cannot be read here
-                outcome = error
-            there.send(outcome)
-
-
-def _execute(folder: Path, payload: bytes) -> Report:
-    function, task = pickle.loads(payload)
-    assert isinstance(task, Task)
-    for key in task.needs:
-        appears(folder / key)
-    report: Report = function(folder, task)
-    return report
 
 
 _lock = Lock()
@@ -169,8 +113,14 @@ def receive(files: Mapping[str, bytes], terms: Terms, dask_worker: Worker) -> No
 
 
 def leave(terms: Terms, dask_worker: Worker) -> None:
-    """Remove what was kept for a run."""
-    rmtree(_scratch(terms, dask_worker), ignore_errors=True)
+    """Remove what was kept for a run that ends, and idle processes; another run starts its own."""
+    if terms.apart:
+        rmtree(_scratch(terms, dask_worker), ignore_errors=True)
+    with _lock:
+        children = [*_free]
+        _free.clear()
+    for child in children:
+        child.stop()
 
 
 def _scratch(terms: Terms, worker: Worker) -> Path:

@@ -1,5 +1,6 @@
 """From files of collisions to a table of features, chunk by chunk."""
 
+import socket
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -55,7 +56,7 @@ def run_features(
         reader.check(*needs, features.input.select)  # what the file lacks is said before anything is written
         if contents.rows:
             kept[str(reader)] = _types(features.extraction, reader)
-        hashed = joined_hash([reader.path, *([Path(features.input.labels)] if features.input.labels else [])])
+        hashed = joined_hash(_files(reader))
         sources.append({"path": str(reader), "rows": contents.rows, "sha256": hashed})
         tasks += _tasks(features, reader, number, hashed, needs)
     if not tasks:
@@ -126,6 +127,7 @@ def _tasks(features: FeatureRun, reader: CollisionReader, number: int, hashed: s
                 "needs": needs,
                 "number": number,
                 "rows": (start, stop),
+                "sha256": hashed,
             },
         )
         for start, stop in reader.steps(ROWS)
@@ -136,16 +138,45 @@ def _plain(input: Input, *, path: bool = True) -> dict[str, Any]:
     return input.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set() if path else {"path"})
 
 
+def _files(reader: CollisionReader) -> list[Path]:
+    return [reader.path, *([reader.labels] if reader.labels else [])]
+
+
 @lru_cache(maxsize=1)
-def _reader(text: str) -> CollisionReader:
-    return collision_readers(Input.model_validate_json(text))[0]
+def _reader(text: str, sha256: str, stamps: tuple[tuple[int, ...], ...]) -> CollisionReader:
+    """Kept from one chunk to the next, as long as the files bear the same `stamps`: reading them for a hash takes long.
+
+    Raises
+    ------
+    DataError
+        If their content is not that of `sha256`, by which artefacts are named.
+    """
+    reader = collision_readers(Input.model_validate_json(text))[0]
+    if joined_hash(_files(reader)) != sha256:
+        msg = f"{reader}: changed since the run was planned, or is another file on {socket.gethostname()}"
+        raise DataError(msg)
+    return reader
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    about = path.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 def extract(
-    store: Store, key: str, *, input: Input, extraction: Extraction, needs: Any, number: int, rows: tuple[int, int]
+    store: Store,
+    key: str,
+    *,
+    input: Input,
+    extraction: Extraction,
+    needs: Any,
+    number: int,
+    rows: tuple[int, int],
+    sha256: str,
 ) -> None:
-    """The features of a range of rows of one file."""
-    reader = _reader(input.model_dump_json(by_alias=True))
+    """The features of a range of rows of one file, whose hash is `sha256`."""
+    stamps = tuple(_stamp(path) for path in _files(collision_readers(input)[0]))
+    reader = _reader(input.model_dump_json(by_alias=True), sha256, stamps)
     scalars, objects = needs
     collisions = reader.read(*rows, scalars, objects, input.select)
     table = extraction.table(collisions)

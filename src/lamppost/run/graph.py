@@ -6,6 +6,7 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from queue import Empty, SimpleQueue
+from random import Random
 
 from lamppost.errors import LamppostError
 from lamppost.run.artefacts import Store
@@ -51,12 +52,14 @@ def run_graph(
     then: Then = nothing_more,
     tell: Tell = _silent,
     dropped: Dropped = _untold,
+    turns: Random | None = None,
 ) -> None:
     """Run all tasks whose artefact is not there yet, then those that `then()` returns, until it returns none.
 
     At most `in_flight` tasks are submitted at a time, so that a broken pool loses little; a cluster says itself how
     many it takes. A task lost with its worker is tried three times. One that fails takes with it what needs it, and
-    nothing else: all other tasks are done before its error is raised.
+    nothing else: all other tasks are done before its error is raised. `turns`: draws the order in which tasks are
+    taken; default: that of the plan.
 
     Raises
     ------
@@ -67,7 +70,7 @@ def run_graph(
     TaskCrash
         If that task failed in another way or was lost three times; if one needs what no task makes.
     """
-    _Run(store, make_executor, in_flight, finished, tell, dropped).all(tasks, then)
+    _Run(store, make_executor, in_flight, finished, tell, dropped, turns).all(tasks, then)
 
 
 class _Run:
@@ -81,11 +84,12 @@ class _Run:
         finished: Finished,
         tell: Tell,
         dropped: Dropped,
+        turns: Random | None,
     ) -> None:
         self.store, self.make_executor, self.in_flight = store, make_executor, in_flight
         self.finished, self.tell, self.dropped = finished, tell, dropped
         self.executor: Executor | None = None
-        self.pending, self.running = Pending(), dict[Future[Report], Task]()
+        self.pending, self.running = Pending(turns), dict[Future[Report], Task]()
         self.ended: SimpleQueue[Future[Report]] = SimpleQueue()
         self.needs = dict[str, tuple[str, ...]]()
         self.lost, self.suspects, self.renewed = Counter[str](), list[Task](), 0

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from heapq import heappop, heappush
+from random import Random
 
 from lamppost.run.worker import Task
 
@@ -9,15 +10,19 @@ __all__ = ["Pending"]
 
 
 class Pending:
-    """Tasks that are not done. Every step takes a time that does not grow with their number."""
+    """Tasks that are not done. Every step takes a time that does not grow with their number.
 
-    def __init__(self) -> None:
+    turns: draws the order in which they are taken; None: that of the plan.
+    """
+
+    def __init__(self, turns: Random | None = None) -> None:
+        self._turns = turns
         self.done: set[str] = set()
         self._place: dict[str, int] = {}
         self._tasks: dict[str, Task] = {}
         self._unmet: dict[str, set[str]] = {}
         self._users: dict[str, list[str]] = {}
-        self._ready: list[tuple[int, str]] = []
+        self._ready: list[tuple[float, str]] = []
 
     def __len__(self) -> int:
         """Tasks that are neither done nor taken."""
@@ -62,10 +67,11 @@ class Pending:
 
     def again(self, task: Task) -> None:
         """A task that was taken and is to be taken once more."""
-        heappush(self._ready, (self._place[task.key], task.key))
+        turn = self._place[task.key] if self._turns is None else self._turns.random()
+        heappush(self._ready, (turn, task.key))
 
     def take(self) -> Task | None:
-        """The first task that may start."""
+        """The first task that may start, or any if the order is drawn."""
         return self._tasks[heappop(self._ready)[1]] if self._ready else None
 
     def finish(self, key: str) -> None:

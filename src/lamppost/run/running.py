@@ -59,14 +59,15 @@ class Running:
             then=more,
             tell=self.progress.told,
             dropped=self.progress.dropped,
+            # runs that share a cache and want the same take it in different orders: then little is done twice
+            turns=random.Random(str(self._use.path)) if self._use.shared else None,
         )
 
     def _known(self, tasks: Sequence[Task]) -> Sequence[Task]:
         """List artefacts as needed, before they are looked for."""
         self._use.add(task.key for task in tasks)
         self.progress.plan(tasks)
-        # runs that share a cache and want the same take it in different orders: then little is done twice
-        return random.Random(str(self._use.path)).sample(tasks, len(tasks)) if self._use.shared else tasks
+        return tasks
 
     def _executor(self) -> Executor:
         executor = self._make()
@@ -99,7 +100,7 @@ def running(
         If the folder or the cache cannot be written, or holds more than it may.
     """
     workers, bound, quiet = how["workers"], Bound(cache, how.get("max_cache")), how.get("quiet", False)
-    make = how.get("make_executor") or executors(how.get("dask"), workers, cache.store.folder, quiet=quiet)
+    make = how.get("make_executor") or executors(how.get("dask"), workers, cache.store.folder, out, quiet=quiet)
     with using(cache, out, name) as use:
         use.add(task.key for task in tasks)
         bound.check()

@@ -76,7 +76,7 @@ def make_table(
             metadata = {**about, "counts": _counts(campaign.store, tasks), "made_by": made_by}
             _join(campaign.store, tasks, out, metadata)
         costs = campaign.costs
-    rmtree(work, ignore_errors=True)
+        rmtree(work, ignore_errors=True)  # while it is held: the next one to hold it may have begun to fill it
     return _made(out, metadata, len(tasks), costs.reused, costs, begun)
 
 

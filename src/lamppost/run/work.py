@@ -13,6 +13,7 @@ import tomli_w
 from lamppost.config import Setup, with_roots
 from lamppost.run.artefacts import Store, bytes_written, provenance, remove_dead_parts, remove_parts, write_file
 from lamppost.run.cache import Cache, forget, shared_by
+from lamppost.run.cluster import executors
 from lamppost.run.costs import Costs
 from lamppost.run.estimate import DRY_RUN, estimate
 from lamppost.run.folder import alone, make_folder
@@ -93,6 +94,7 @@ def work_in(
     with alone(out):
         cache = shared_by(out, how.get("cache"))
         if (seconds := how.get("dry_run")) is not None:
+            executors(how.get("dask"), how["workers"], cache.artefacts, out)  # says what is wrong with `dask`
             return estimate(out, cache, name, tasks, seconds, workers=how["workers"], quiet=how.get("quiet", False))
         _clear(out, cache, setup, sha256, name)
         about = {"seed": setup.seed, "versions": provenance()}

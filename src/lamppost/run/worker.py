@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lamppost.errors import LamppostError
+from lamppost.living import machine
 from lamppost.run.artefacts import Store, bytes_written
 
 __all__ = [
@@ -54,7 +55,7 @@ class Report:
     """How a task ended. `error` is the user's to mend, `crash` a traceback; both None when it is done.
 
     `found`: another run, or a worker that was given up, had made it when this one came to it. `written`: bytes,
-    intermediate ones included.
+    intermediate ones included. `machine`: where `pid` means something.
     """
 
     key: str
@@ -65,6 +66,7 @@ class Report:
     crash: str | None = None
     found: bool = False
     written: int = 0
+    machine: str = ""
 
 
 def execute(folder: Path, task: Task) -> Report:
@@ -80,7 +82,7 @@ def execute(folder: Path, task: Task) -> Report:
     except Exception:  # a task answers with an error value: one failure must not take the pool with it
         crash = traceback.format_exc()
     cpu_s, written = time.process_time() - start, bytes_written() - before
-    return Report(task.key, os.getpid(), cpu_s, max_rss_mb(), error, crash, found, written)
+    return Report(task.key, os.getpid(), cpu_s, max_rss_mb(), error, crash, found, written, machine())
 
 
 def max_rss_mb() -> float:

@@ -36,6 +36,7 @@ class Bound:
         """
         if self.most is None:
             return
+        self.cache.store.remove_parts()  # the dead may leave much, and do not come back for it
         making = unfinished(self.cache)
         self._looked, self._total = time.monotonic(), making + sum(item.size for item in items(self.cache))
         if self._total <= self.most:

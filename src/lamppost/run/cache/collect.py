@@ -1,8 +1,10 @@
 """Removing what nobody needs from a cache, while others may be using it."""
 
+import os
 import time
-from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from lamppost.run.cache.cache import Cache
 from lamppost.run.cache.contents import Item, items
@@ -72,7 +74,8 @@ def collect(
                 doomed[item.key] = item
                 left -= item.size
         if not dry_run:
-            _remove(cache, doomed.values())
+            for key in [key for key, item in doomed.items() if not _removed(cache.store.path(key), item)]:
+                left += doomed.pop(key).size
             if unlisted:
                 cache.store.remove_parts()
                 for user in known:
@@ -81,6 +84,13 @@ def collect(
     return Collected(tuple(doomed.values()), left, sum(item.size for item in found if item.key in needed))
 
 
-def _remove(cache: Cache, doomed: Iterable[Item]) -> None:
-    for item in doomed:
-        cache.store.path(item.key).unlink(missing_ok=True)
+def _removed(path: Path, item: Item) -> bool:
+    """Remove an artefact, unless it was used since it was looked at: a lock may be no matter to other machines.
+
+    An open file is asked, since a network file system remembers for a while what it knew of a name.
+    """
+    with suppress(OSError), path.open("rb") as file:
+        if os.fstat(file.fileno()).st_mtime > item.used:
+            return False
+    path.unlink(missing_ok=True)
+    return True

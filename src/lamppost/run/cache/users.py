@@ -65,8 +65,7 @@ class Use:
             return
         with self.cache.locked(alone=False):
             try:
-                self._file.write("".join(f"{key}\n" for key in new).encode())
-                self._file.flush()
+                _write(self._file, "".join(f"{key}\n" for key in new))
             except OSError as error:
                 raise not_written(self.path, error) from None
         self._known.update(new)
@@ -101,7 +100,7 @@ def using(cache: Cache, folder: Path, name: str) -> Iterator[Use]:
             file = path.open("ab", buffering=0)
             _lock(file, path)
             file.truncate(0)
-            file.write((json.dumps(about) + "\n").encode())
+            _write(file, json.dumps(about) + "\n")
     except OSError as error:
         if file is not None:
             file.close()
@@ -110,8 +109,16 @@ def using(cache: Cache, folder: Path, name: str) -> Iterator[Use]:
         yield Use(cache, path, shared, file)
     finally:
         with suppress(OSError):
-            file.write(f"{_END}\n".encode())
+            _write(file, f"{_END}\n")
         file.close()
+
+
+def _write(file: IO[bytes], text: str) -> None:
+    """Append all of it, for other machines to see: a network file system may keep it here for a while."""
+    left = memoryview(text.encode())
+    while left:
+        left = left[file.write(left) :]
+    os.fsync(file.fileno())
 
 
 def _lock(file: IO[bytes], path: Path) -> None:

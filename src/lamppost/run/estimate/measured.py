@@ -72,7 +72,8 @@ def _read(log: Path, sorts: Mapping[str, str], found: dict[str, list[Measured]],
             warm.clear()
         if one["event"] not in ("done", "sampled") or (sort := sorts.get(one["key"])) is None:
             continue
-        process, window = (one["pid"], sort, ""), (one["pid"], sort, window_of(one["label"]))
+        where = one.get("machine"), one["pid"]
+        process, window = (where, sort, ""), (where, sort, window_of(one["label"]))
         if one["key"] not in seen:
             costs = one["cpu_s"], one.get("written", 0), one["rss_mb"]
             found.setdefault(sort, []).append(Measured(*costs, process not in warm, window not in warm))

@@ -43,8 +43,9 @@ def sample(out: Path, cache: Cache, tasks: Sequence[Task], seconds: float) -> No
     def finished(task: Task, report: Report | None) -> None:
         if report is not None:
             facts = {"cpu_s": round(report.cpu_s, 3), "rss_mb": round(report.rss_mb, 1), "written": report.written}
-            about = {"key": task.key, "stage": task.stage, "label": task.label, "pid": report.pid}
-            append(out / "log.jsonl", "sampled", time.time(), **about, **facts)
+            about = {"key": task.key, "stage": task.stage, "label": task.label}
+            process = {"pid": report.pid, "machine": report.machine}
+            append(out / "log.jsonl", "sampled", time.time(), **about, **facts, **process)
         if time.monotonic() >= end:
             raise _TimeIsUp
 

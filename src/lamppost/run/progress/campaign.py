@@ -127,7 +127,8 @@ class Campaign:
         part = sum(done for _, done in parts)
         left = sum(sort.left * costs[name] for name, sort in self.sorts.items()) - part
         made, elapsed = sum(sort.cpu_s for sort in self.sorts.values()) + part, now - self.begun
-        speed = min(made / elapsed, float(self.workers)) if made > 0 and elapsed > 0 else float(self.workers)
+        most = float(max(self.workers, len(self.running)))  # a cluster has more than this machine
+        speed = min(made / elapsed, most) if made > 0 and elapsed > 0 else most
         return max(left / speed, max((cost - done for cost, done in parts), default=0.0))
 
     def _count(self, what: str) -> int:

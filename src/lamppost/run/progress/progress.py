@@ -114,8 +114,8 @@ class Progress:
         if report is None:
             self.event("found", **_about(task))
             return
-        facts = {"cpu_s": round(report.cpu_s, 3), "rss_mb": round(report.rss_mb, 1), "pid": report.pid}
-        self.event("done", **_about(task), **facts, written=report.written)
+        facts = {"cpu_s": round(report.cpu_s, 3), "rss_mb": round(report.rss_mb, 1), "written": report.written}
+        self.event("done", **_about(task), **facts, pid=report.pid, machine=report.machine)
 
     def working(self, executor: Any) -> None:
         """Tasks go to this executor from now on."""

@@ -69,7 +69,8 @@ def facts(state: State) -> Iterator[tuple[str, str]]:
     before = f", {_hours(state['cpu_s_before'])} in earlier starts" if state["cpu_s_before"] else ""
     yield "CPU time", f"{_hours(state['cpu_s'])}{before}"
     alive = state.get("workers_alive")
-    yield "workers", f"{state['workers']}" if alive is None else f"{alive} alive of {state['workers']}"
+    most = state["workers"] if alive is None else max(alive, state["workers"])  # a cluster may grow beyond them
+    yield "workers", f"{most}" if alive is None else f"{alive} alive of {most}"
     yield "written", size(state["written"])
     if state["lost"]:
         yield "lost with a worker", str(state["lost"])
