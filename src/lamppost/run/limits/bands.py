@@ -1,18 +1,17 @@
 """Expected limits: the same rule in pseudo-spectra of background alone, with the efficiencies of other data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import inf, log1p
+from math import inf, log1p, sqrt
 from typing import Any
 
 import numpy as np
 
-from lamppost.core import Array, Events, Rng
+from lamppost.core import Array, Events
 from lamppost.errors import FitError
 from lamppost.run.artefacts import Store
 from lamppost.run.limits.excluded import RETRAINING, Question, efficiency_of, workspace_of
 from lamppost.run.limits.points import Point, median
-from lamppost.run.limits.rule import best
 from lamppost.run.samples import load
 from lamppost.search import seed_of
 from lamppost.stats import shared_limits
@@ -44,16 +43,17 @@ def draw_limits(
     question: Question,
     inclusive: Point,
     everything: Question,
-    pseudo: tuple[str, ...],
+    pseudo: tuple[tuple[int, tuple[str, ...]], ...],
     toys: Toys,
     name: str,
 ) -> None:
     """The limits (n,) of pseudo-spectra, and those of the fit to all events in the same ones, None if that fails.
 
     What is excluded fluctuates as in the selections of the injection number `at`: the events that two of them share are
-    the same in both, so that counts are as correlated. With efficiencies measured in the pseudo-data `pseudo` that of
-    every pseudo-spectrum is drawn, and the injection that is quoted is chosen accordingly; without any, the efficiency
-    moves as much as trainings in the data do. A fixed selection is a single point of strength 0.
+    the same in both, so that counts are as correlated. `pseudo` has trainings in pseudo-data by the number of their
+    injection: with them the efficiency of every pseudo-spectrum is drawn, and the injection that is quoted is chosen
+    accordingly; without any, the efficiency moves as much as trainings in the data do. A fixed selection is a single
+    point of strength 0.
     """
     events, found = load(store, data).events, [store.read_json(point.excluded) for point in points]
     if found[at]["excluded"] is None:
@@ -61,7 +61,9 @@ def draw_limits(
         raise FitError(msg)
     kept, workspaces, efficiencies = _selected(store, points[at], question)
     whole, whole_workspaces, _ = _selected(store, inclusive, everything)
-    measured = _efficiencies(store, pseudo, question.number)
+    measured = {n: _efficiencies(store, keys, question.number) for n, keys in pseudo}
+    lost = sum(len(keys) - len(measured[n]) for n, keys in pseudo)
+    measured = {n: each for n, each in measured.items() if len(each) > 1 and each.mean() > 0.0}
     seed = seed_of(toys.seed, "limits", "toys", name, question.mass, question.number)
     limits = shared_limits(
         [*workspaces, *whole_workspaces],
@@ -69,7 +71,7 @@ def draw_limits(
         level=question.level,
         toys=toys.n,
         seed=seed,
-        held=(RETRAINING,) if len(measured) else (),
+        held=(RETRAINING,) if measured else (),
     )
     excluded = _ratio(limits[:, : len(kept)], efficiencies)
     good = np.isfinite(excluded)
@@ -77,17 +79,19 @@ def draw_limits(
         msg = f"{name}: no pseudo-spectrum could be fitted"
         raise FitError(msg)
     rng = np.random.default_rng(seed_of(toys.seed, "limits", "efficiencies", name, question.mass, question.number))
-    factors, spread = _factors(measured, found[at], toys.n, rng)
+    normal = rng.standard_normal(toys.n)
+    spreads = {n: _spread(each, found[n]) for n, each in measured.items()}
+    factors = {n: _drawn(each.mean() / found[n]["efficiency"], spreads[n], normal) for n, each in measured.items()}
     strengths, medians = np.array([point.strength for point in points]), np.array([median(one) for one in found])
-    ruled = rule(strengths, medians, at, excluded / medians[at], factors, np.array(toys.grid))
+    ruled = rule(strengths, medians, at, excluded / medians[at], factors, toys.grid)
     inside = limits[good, len(kept)] if whole else np.full(int(good.sum()), np.nan)
     answer = {
         "limits": ruled[good].tolist(),
         "inclusive": [float(value) if np.isfinite(value) else None for value in inside],
         "failed": int((~good).sum()),
-        "efficiencies": measured.tolist(),
-        "spread": spread,
-        "lost": len(pseudo) - len(measured),
+        "efficiencies": [float(one) for one in measured.get(at, ())],
+        "spread": spreads.get(at),
+        "lost": lost,
     }
     store.write_json(key, answer)
 
@@ -104,10 +108,9 @@ def _selected(store: Store, point: Point, question: Question) -> tuple[list[Any]
 
 
 def _efficiencies(store: Store, pseudo: Sequence[str], number: int) -> Array:
-    """The efficiencies of trainings in pseudo-data; of less than two of them no spread is known, and none is used."""
+    """The efficiencies of the trainings in pseudo-data that did not fail."""
     made = [store.read_json(key) for key in pseudo]
-    found = np.array([one["efficiencies"][number] for one in made if "failed" not in one])
-    return found if len(found) > 1 and found.mean() > 0.0 else np.empty(0)
+    return np.array([one["efficiencies"][number] for one in made if "failed" not in one])
 
 
 def _ratio(limits: Array, efficiencies: Array) -> Array:
@@ -118,38 +121,49 @@ def _ratio(limits: Array, efficiencies: Array) -> Array:
         return np.asarray(np.where(fitted.any(axis=1), total / (fitted @ efficiencies), np.nan))
 
 
-def _factors(measured: Array, found: Json, toys: int, rng: Rng) -> tuple[Array, float | None]:
-    """Efficiencies of whole repetitions over that in the data (n,), and their relative spread.
+def _spread(measured: Array, found: Json) -> float:
+    """Relative spread of efficiencies from one repetition of the analysis to the next.
 
     Every set of pseudo-data is trained in once, an analysis takes the mean over its repeated trainings. Their spread in
     the same data is known, so the variance of that mean is the one between pseudo-data without what averages out.
     """
-    if not len(measured):
-        return np.ones(toys), None
-    n, level = len(found["used"]), float(measured.mean())
-    once, repeated = float(measured.var(ddof=1)) / level**2, (found["retraining"] or 0.0) ** 2 if n > 1 else 0.0
-    variance = max(once - (1.0 - 1.0 / n) * repeated, once / n)
-    width = log1p(variance) ** 0.5
-    drawn = np.exp(width * rng.standard_normal(toys) - 0.5 * width**2)
-    return level / found["efficiency"] * drawn, variance**0.5
+    n, once = len(found["used"]), float(measured.var(ddof=1) / measured.mean() ** 2)
+    repeated = (found["retraining"] or 0.0) ** 2 if n > 1 else 0.0
+    return sqrt(max(once - (1.0 - 1.0 / n) * repeated, once / n))
 
 
-def rule(strengths: Array, medians: Array, at: int, pulls: Array, factors: Array, grid: Array) -> Array:
-    """The limits (n,) of repetitions in which the efficiency is `factors` (n,) times that in the data.
+def _drawn(mean: float, spread: float, normal: Array) -> Array:
+    """Log-normal numbers (n,) of this mean and relative spread, from normal ones."""
+    width = sqrt(log1p(spread**2))
+    return np.asarray(mean * np.exp(width * normal - 0.5 * width**2))
+
+
+def rule(
+    strengths: Array, medians: Array, at: int, pulls: Array, factors: Mapping[int, Array], grid: Sequence[float]
+) -> Array:
+    """The limits (n,) of repetitions in which efficiencies are `factors` (n,) times those in the data.
 
     strengths, medians (k,): injections, and the median of what each excludes
     pulls (n,): what is excluded over its median
-    grid: strengths that could have been injected, on lines between those that were, in the logarithms of both; without
-    any, and where efficiencies are those in the data, the injection is the number `at`
+    factors: by the number of an injection; one of strength zero is by itself, any other tells about all that are larger
+    grid: strengths that could have been injected, on lines between those that were, in the logarithms of both; none: as
+    they were. Without factors the injection is the number `at`.
     """
-    if np.all(factors == 1.0):
+    if not factors:
         return np.asarray(np.maximum(strengths[at], pulls * medians[at]))
-    known = (strengths > 0.0) & np.isfinite(medians) if np.any(strengths > 0.0) else np.isfinite(medians)
-    s, e = strengths[known], medians[known]
-    if len(grid):
-        s, e = grid, np.exp(np.interp(np.log(grid), np.log(s), np.log(e)))
-    chosen = np.array([best(s, e / factor)[0] for factor in factors])
-    return np.asarray(np.maximum(s[chosen], pulls * e[chosen] / factors))
+    s, e = list[Array](), list[Array]()
+    known = (strengths > 0.0) & np.isfinite(medians)
+    for number, factor in factors.items():
+        x, y = strengths[[number]], medians[[number]]
+        if x[0] > 0.0:
+            x, y = strengths[known], medians[known]
+            if len(grid):
+                x, y = np.array(grid), np.exp(np.interp(np.log(grid), np.log(x), np.log(y)))
+        s.append(x)
+        e.append(y / factor[:, None])
+    injected, expected = np.concatenate(s), np.concatenate(e, axis=1)
+    chosen = np.maximum(injected, expected).argmin(axis=1)
+    return np.asarray(np.maximum(injected[chosen], pulls * expected[np.arange(len(pulls)), chosen]))
 
 
 def overlaps(kept: Sequence[Any], events: Events) -> Array:

@@ -45,13 +45,13 @@ class Expected:
         for family in procedure.families:
             for number in family.points:
                 points, label = family.row(number), family.label(number)
-                at = _at(store, points, trained=limits.pseudo_data > 0)
-                pseudo = [self._pseudo(family, points[at].strength, i) for i in range(limits.pseudo_data)]
+                at, *others = _trained(store, points)
+                pseudo = tuple((n, self._pseudo(family, points[n].strength)) for n in (at, *others))
                 grid: tuple[float, ...] = ()
                 if store is not None and not limits.strengths:
                     grid = procedure.grid(store, family.signal).strengths
                 self.toys[family.signal.name, label] = self._toys(
-                    family.signal, label, number, points, at, tuple(pseudo), grid
+                    family.signal, label, number, points, at, pseudo, grid
                 )
         return procedure.new()
 
@@ -96,7 +96,7 @@ class Expected:
         number: int,
         points: tuple[Point, ...],
         at: int,
-        pseudo: tuple[str, ...] = (),
+        pseudo: tuple[tuple[int, tuple[str, ...]], ...] = (),
         grid: tuple[float, ...] = (),
     ) -> str:
         search, whole = self.procedure.search, self.procedure.inclusive(signal).point
@@ -112,11 +112,15 @@ class Expected:
             "name": label,
         }
         read = (*points[at].selections, *whole.selections, whole.excluded, *(point.excluded for point in points))
-        needs = tuple(dict.fromkeys((signal.sample.data, *read, *pseudo)))
+        made = (key for _, keys in pseudo for key in keys)
+        needs = tuple(dict.fromkeys((signal.sample.data, *read, *made)))
         what = f"signal {signal.name!r}, {label}: expected limits"
         return self.procedure.planned.add("toys", what, draw_limits, arguments, needs=needs, lenient=True)
 
-    def _pseudo(self, family: Family, strength: float, number: int) -> str:
+    def _pseudo(self, family: Family, strength: float) -> tuple[str, ...]:
+        return tuple(self._training(family, strength, i) for i in range(self.procedure.search.limits.pseudo_data))
+
+    def _training(self, family: Family, strength: float, number: int) -> str:
         search, samples, sample = self.procedure.search, self.procedure.samples, family.signal.sample
         arguments = {
             "search": search,
@@ -151,19 +155,18 @@ class Expected:
         )
 
 
-def _at(store: Store | None, points: Sequence[Point], *, trained: bool) -> int:
-    """The injection that expected limits are made at: that of the observed one.
+def _trained(store: Store | None, points: Sequence[Point]) -> list[int]:
+    """The injection that is quoted; if that is none at all, also the best that injects anything.
 
-    Where something is `trained` in pseudo-data, it is the best that injects anything: data that hold a signal need no
-    injection to learn it, data without one do.
+    Data that hold a signal need no injection to learn it, data without one do.
     """
     if store is None:
-        return len(points) - 1
-    number, strengths = ruled(store, points).best, [point.strength for point in points]
-    if not trained or strengths[number] > 0.0:
-        return number
+        return [len(points) - 1]
+    number = ruled(store, points).best
+    if points[number].strength > 0.0:
+        return [number]
     medians = [median(store.read_json(p.excluded)) if p.strength > 0.0 else inf for p in points]
-    return best(strengths, medians)[0] if min(medians) < inf else number
+    return [number, best([p.strength for p in points], medians)[0]] if min(medians) < inf else [number]
 
 
 def null_of(search: Search, samples: Samples) -> Null:

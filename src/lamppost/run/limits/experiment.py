@@ -49,7 +49,7 @@ def pseudo_limits(
         arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
         data = planned.add("draw", "drawing", draw_pseudo, arguments)
         own = search.model_copy(update={"seed": _seed(search, "experiment", number)})
-        procedure = Procedure(planned, own, replace(samples, data=data), p_values=False)
+        procedure = Procedure(planned, own, replace(samples, data=data), figures=False)
         rounds = procedure.rounds(inner)
         run_graph((), inner, InlineExecutor, in_flight=1, finished=_nothing, then=lambda: next(rounds, ()))
         found = {"events": len(load(inner, data).events), "limits": limits_of(procedure, inner)}

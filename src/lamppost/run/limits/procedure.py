@@ -31,10 +31,13 @@ GUESS = 0.3
 
 
 class Procedure:
-    """Plans the tasks of all limits in these samples, with or without the `p_values` of what is injected."""
+    """Plans the tasks of all limits in these samples.
 
-    def __init__(self, planned: Planned, search: Search, samples: Samples, *, p_values: bool = True) -> None:
-        self.planned, self.search, self.samples, self.p_values = planned, search, samples, p_values
+    figures: p-values of what is injected, and an injection of twice the crossing, which limits do not need
+    """
+
+    def __init__(self, planned: Planned, search: Search, samples: Samples, *, figures: bool = True) -> None:
+        self.planned, self.search, self.samples, self.figures = planned, search, samples, figures
         self.signals = [self._signal(name) for name in search.limits.signals]
         self.fixed = [
             self._fixed(signal, name, cut)
@@ -103,7 +106,7 @@ class Procedure:
         shape = search.fit.signal if limits.shape == "fit" else None
         sample = Sample(self.samples.data, key, stock, None, model.mass, shape, search.fit.single)
         sources = (*limits.systematics, *model.systematics)
-        question = Question(0, search.fit.single, model.mass, limits.level, sources, limits.summed, self.p_values)
+        question = Question(0, search.fit.single, model.mass, limits.level, sources, limits.summed, self.figures)
         return Injected(name, sample, question)
 
     def _fixed(self, signal: Injected, name: str, cut: str | None) -> Fixed:
@@ -145,6 +148,8 @@ class Procedure:
         """The strengths that the crossing of one of the nested selections needs."""
         targets = [self.target(family, number, store) for number in family.points]
         wanted = dict.fromkeys(target.grid[k] for target in targets if (k := target.proposal) is not None)
+        if self.figures and not wanted:
+            wanted = dict.fromkeys(s for target in targets if (s := target.grid[target.beyond]) > max(family.tried))
         return [strength for strength in wanted if strength not in family.tried]
 
     def target(self, family: Family, number: int, store: Store) -> Target:

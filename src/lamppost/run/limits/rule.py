@@ -74,27 +74,38 @@ class Target:
     @property
     def crossed(self) -> bool:
         """Whether one of the strengths is as large as what it excludes."""
-        return any(e <= self.grid[k] for k, e in self.excluded.items())
+        return bool(self._crossed)
 
     @property
     def proposal(self) -> int | None:
         """The strength to look at next; None if there is none, for the crossing is known as well as it is asked for."""
-        crossed = [k for k, e in self.excluded.items() if e <= self.grid[k]]
-        stride = max(1, round(log(FACTOR) / log(1.0 + self.grid.precision)))
-        if not crossed:
+        if not self.crossed:
             last = max(self.excluded)
-            return None if last >= self.grid.top else min(max(last + 1, self._hoped(last, stride)), self.grid.top)
-        high = min(crossed)
+            return None if last >= self.grid.top else min(max(last + 1, self._hoped(last)), self.grid.top)
+        high = min(self._crossed)
         below = [k for k in self.excluded if k < high]
         if not below:
-            return high - stride if self.grid[high] > 1.0 else None
+            return high - self._stride if self.grid[high] > 1.0 else None
         low = max(below)
         return None if high - low <= 1 else self._inside(low, high)
 
-    def _hoped(self, last: int, stride: int) -> int:
+    @property
+    def beyond(self) -> int:
+        """Twice the crossing, or as near to it as the sample allows."""
+        return min(min(self._crossed, default=self.grid.top) + self._stride, self.grid.top)
+
+    @property
+    def _crossed(self) -> list[int]:
+        return [k for k, e in self.excluded.items() if e <= self.grid[k]]
+
+    @property
+    def _stride(self) -> int:
+        return max(1, round(log(FACTOR) / log(1.0 + self.grid.precision)))
+
+    def _hoped(self, last: int) -> int:
         """Above all that was tried: no farther than where nothing more would be excluded than now."""
         e = self.excluded[last]
-        return min(last + stride, self.grid.above(e)) if e < inf else last + stride
+        return min(last + self._stride, self.grid.above(e)) if e < inf else last + self._stride
 
     def _inside(self, low: int, high: int) -> int:
         """Where a line in the logarithms would cross, but never close to one end of a long interval."""
