@@ -17,11 +17,12 @@ from lamppost.run.artefacts import Store
 from lamppost.run.limits import excluded as excluding
 from lamppost.run.limits.bands import Toys, draw_limits
 from lamppost.run.limits.excluded import Question, exclude
-from lamppost.run.limits.expected import null_of
+from lamppost.run.limits.expected import Expected, null_of
 from lamppost.run.limits.experiment import pseudo_limits
 from lamppost.run.limits.limits import run_limits
 from lamppost.run.limits.points import Point
 from lamppost.run.limits.procedure import Procedure
+from lamppost.run.limits.warn import lost
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.tasks import attempt
 from small_hunt import Json, events, write_events, write_hunt
@@ -172,11 +173,11 @@ def test_failed_trainings_in_pseudo_data_are_counted(trained: Trained) -> None:
     held = trained.band(selections, "point.json", "held.json")
     some = trained.band(selections, "point.json", "some.json", tuple(names))
     few = trained.band(selections, "point.json", "few.json", tuple(names[:2]))
-    assert (some["lost"], len(some["efficiencies"])) == (1, 2)
+    assert (some["lost"], len(some["efficiencies"])) == (["no"], 2)
     # of one training each, less what averages out over three in the same data
     once, repeated = 0.4**2 / 2.0, found["retraining"] ** 2
     assert some["spread"] == pytest.approx(np.sqrt(max(once - repeated * 2.0 / 3.0, once / 3.0)))
-    assert (few["lost"], few["efficiencies"], few["spread"]) == (1, [], None)
+    assert (few["lost"], few["efficiencies"], few["spread"]) == (["no"], [], None)
     assert few["limits"] == held["limits"]
 
 
@@ -205,6 +206,30 @@ def test_pseudo_data_that_cannot_be_searched_are_a_failed_experiment(trained: Tr
     arguments: Json = {"function": pseudo_limits, "search": trained.search, "samples": samples, "number": 0}
     attempt(trained.store, "experiment.json", **arguments, null=replace(null, events=60.0))
     assert "events" in trained.store.read_json("experiment.json")["failed"]
+
+
+def test_failed_experiments_are_counted(trained: Trained) -> None:
+    expected, label = Expected(trained.procedure), trained.procedure.families[0].label(0)
+    trained.store.write_json("0.json", {"limits": {"peak": {label: 50.0, "inclusive": None}}})
+    trained.store.write_json("1.json", {"failed": "no fit"})
+    expected.experiments = ["0.json", "1.json"]
+    band = expected.band(trained.store, "peak", label)
+    assert (band["pseudo"], band["pseudo_inclusive"]) == ([50.0], [None])
+    assert band["expected_method"] == "1 of 2 pseudo-experiments with all trainings"
+    assert lost(expected.made(trained.store)) == ["1 of 2 pseudo-experiments failed, the first: no fit"]
+
+
+def test_data_that_cannot_be_imitated_leave_trained_selections_held(tmp_path: Path) -> None:
+    """The null generator takes no negative weights; limits, and bands, are set all the same."""
+    config = configured(tmp_path, strengths=[STRENGTH], pseudo_data=2)
+    table = events(6000)
+    table["w"][::50] = -0.1
+    write_events(tmp_path / "events.parquet", table)
+    config.write_text(config.read_text().replace("[data]", '[data]\nweight = "w"'))
+    result = limited(config, tmp_path / "run")
+    assert weak_of(result)["expected"][2] > 0.0
+    left = "2 trainings in pseudo-data failed, trained selections are held; the first: "
+    assert any(left in text and "negative weights" in text for text in result["warnings"])
 
 
 def test_an_estimate_of_as_many_injections_as_there_may_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

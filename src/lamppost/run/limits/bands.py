@@ -61,8 +61,8 @@ def draw_limits(
         raise FitError(msg)
     kept, workspaces, efficiencies = _selected(store, points[at], question)
     whole, whole_workspaces, _ = _selected(store, inclusive, everything)
-    measured = {n: _efficiencies(store, keys, question.number) for n, keys in pseudo}
-    lost = sum(len(keys) - len(measured[n]) for n, keys in pseudo)
+    made = {n: [store.read_json(key) for key in keys] for n, keys in pseudo}
+    measured = {n: _efficiencies(each, question.number) for n, each in made.items()}
     measured = {n: each for n, each in measured.items() if len(each) > 1 and each.mean() > 0.0}
     seed = seed_of(toys.seed, "limits", "toys", name, question.mass, question.number)
     limits = shared_limits(
@@ -91,7 +91,7 @@ def draw_limits(
         "failed": int((~good).sum()),
         "efficiencies": [float(one) for one in measured.get(at, ())],
         "spread": spreads.get(at),
-        "lost": lost,
+        "lost": [one["failed"] for each in made.values() for one in each if "failed" in one],
     }
     store.write_json(key, answer)
 
@@ -107,9 +107,8 @@ def _selected(store: Store, point: Point, question: Question) -> tuple[list[Any]
     return kept, models, np.array([one["efficiency"] for one in chosen])
 
 
-def _efficiencies(store: Store, pseudo: Sequence[str], number: int) -> Array:
+def _efficiencies(made: Sequence[Json], number: int) -> Array:
     """The efficiencies of the trainings in pseudo-data that did not fail."""
-    made = [store.read_json(key) for key in pseudo]
     return np.array([one["efficiencies"][number] for one in made if "failed" not in one])
 
 

@@ -61,13 +61,15 @@ class Expected:
 
     def band(self, store: Store, signal: str, label: str) -> Json:
         """What a selection is expected to exclude of a signal, what that was made of, and what was lost."""
-        about: Json = {"efficiencies": [], "spread": None, "failed": 0, "lost": 0, "no_band": None}
+        about: Json = {"efficiencies": [], "spread": None, "failed": 0, "lost": [], "no_band": None}
         if self.experiments:
-            ended = [one["limits"][signal] for one in self.made(store) if "failed" not in one]
+            made = self.made(store)
+            ended = [one["limits"][signal] for one in made if "failed" not in one]
             values, whole = (
                 [inf if one[name] is None else one[name] for one in ended] for name in (label, "inclusive")
             )
-            method = f"{len(values)} pseudo-experiments with all trainings"
+            number = str(len(made)) if len(ended) == len(made) else f"{len(ended)} of {len(made)}"
+            method = f"{number} pseudo-experiments with all trainings"
         else:
             toys = store.read_json(self.toys[signal, label])
             about |= {"no_band": toys["failed"]} if "limits" not in toys else {k: toys[k] for k in about if k in toys}

@@ -51,7 +51,7 @@ def _expected(row: Json) -> Iterator[str]:
         yield f"{row['failed']} pseudo-spectra could not be fitted and were left out"
     if row["lost"]:
         left = "the others tell how efficiencies spread" if row["efficiencies"] else "trained selections are held"
-        yield f"{row['lost']} trainings in pseudo-data failed; {left}"
+        yield f"{len(row['lost'])} trainings in pseudo-data failed, {left}; the first: {row['lost'][0]}"
 
 
 def _sculpted(tested: Sequence[float]) -> Iterator[str]:
