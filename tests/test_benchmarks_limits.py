@@ -65,6 +65,16 @@ def test_bars(part: Callable[[str], Any]) -> None:
     assert all(bar.met for bar in wide if bar.what.startswith("inclusive"))
 
 
+def test_a_band_that_ends_on_a_step_holds_more(part: Callable[[str], Any]) -> None:
+    """Nine tenths of all limits are one injection: they are in the band, in experiments as in pseudo-spectra."""
+    stored = coverage(9, 1.0)
+    each = [100.0] * 180 + [150.0] * 20
+    stored["quoted"]["cwola"] = {**stored["quoted"]["cwola"], "pseudo": each, "expected": [100.0] * 4 + [150.0]}
+    stored["experiments"]["none"] = [{"number": i, "limits": {"cwola": x, "inclusive": x}} for i, x in enumerate(each)]
+    (inside,) = [bar for bar in part("coverage").bars(stored) if bar.what == "cwola: within the 68 % band"]
+    assert (inside.met, inside.wanted) == (True, "90.0 % of pseudo-spectra")
+
+
 def test_failed_experiments_and_an_open_band(part: Callable[[str], Any]) -> None:
     """Those that failed are told, and count as exclusions; a band without an end is one to infinity."""
     lossy = part("coverage").bars(coverage(9, 1.0, failed=20))

@@ -140,7 +140,7 @@ def section(stored: Json) -> str:
         f"Pseudo-experiments of {stored['events']:,} events, each a whole `lamppost limits`: injections looked for, "
         f"all trainings anew, 3 folds, 2 members, else the shipped defaults; {cost:.1f} CPU seconds each. The limits "
         f"quoted, and their bands from {method}, are those of the background sample that the pseudo-data are drawn "
-        "after. Intervals: 95 %."
+        "after. Limits of a method lie on a grid of strengths wherever they are the injection itself. Intervals: 95 %."
     )
     rows = []
     for times, k in stored["injected"].items():
@@ -183,10 +183,13 @@ def bars(stored: Json) -> list[Bar]:
     for name, quoted in stored["quoted"].items():
         found, (_, low, _, high, _) = limits(stored, "none", name), values(quoted["expected"])
         n, inside = len(found), int(np.sum((found >= low) & (found <= high)))
+        # limits are often an injection, and these lie on a grid: with its ends the band holds more than 68 %
+        pseudo = values(quoted["pseudo"])
+        held = float(np.mean((pseudo >= low) & (pseudo <= high))) if len(pseudo) else 0.0
         met = False
         if n:
             ends = binomtest(inside, n).proportion_ci(0.95, method="exact")
-            met = bool(ends.low <= 0.683 <= ends.high)
-        band = Bar(f"{name}: within the 68 % band", share(inside, n), "68.3 %", met)
+            met = bool(ends.low <= held <= ends.high)
+        band = Bar(f"{name}: within the 68 % band", share(inside, n), f"{100 * held:.1f} % of pseudo-spectra", met)
         made += [at_least(f"{name}: spread without signal as expected, KS p", ks(stored, name), 0.01), band]
     return made
