@@ -5,8 +5,9 @@
 
 TABLES is the folder of qcd_0.parquet ... and signal.parquet. `wprime`: `lamppost limits` on 200,000 background events
 with the shipped defaults, for cwola and for cathode, the fit to all events and a cut beside them. `coverage`: the whole
-procedure in small pseudo-experiments, without signal and with the signal at the quoted limit. Every run prints its
-section and writes OUT/NAME.json; a second start goes on where the first one stopped. Seeds are 0 to n - 1.
+procedure in small pseudo-experiments, without signal and with the signal at one, two and three times the quoted limit
+(a third as many of the last two). Every run prints its section and writes OUT/NAME.json; a second start goes on where
+the first one stopped. Seeds are 0 to n - 1.
 """
 
 from argparse import ArgumentParser
@@ -29,7 +30,9 @@ def options(commands: Mapping[str, ArgumentParser]) -> None:
         commands[name].add_argument("--workers", type=int, default=2, help="processes")
         commands[name].add_argument("--events", type=int, help="another number of background events")
     commands["wprime"].add_argument("--methods", nargs="+", default=["cwola", "cathode"], help="some methods only")
-    commands["coverage"].add_argument("--experiments", type=int, default=200, help="of either sort")
+    commands["coverage"].add_argument(
+        "--experiments", type=int, default=200, help="without signal, and with it at the limit"
+    )
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import tomli_w
 
 from hunts import FEATURES
+from lamppost.run.limits.points import quoted
 from learn_parts.tables import markdown
 from limits_parts.samples import FIT, background
 from stats_parts.bars import Bar, at_most
@@ -89,7 +90,7 @@ def section(stored: Json) -> str:
 def cells(row: Json) -> list[Any]:
     """One selection."""
     low, minus, middle, plus, high = row["expected"]
-    best = min((p for p in row["points"] if p["limit"] is not None), key=lambda point: float(point["limit"]))
+    best = quoted(row)
     gain = row["gain"]
     gained = ["–", "–"]
     if gain is not None:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ from lamppost.core import Events, Method
 from lamppost.errors import DataError
 from lamppost.run import InlineExecutor, process_pool
 from lamppost.run.artefacts import Store
+from lamppost.run.limits.expected import null_of
 from lamppost.run.limits.experiment import pseudo_limits
 from lamppost.run.limits.injection import inject, largest, take_stock, unweighted
-from lamppost.run.limits.limits import null_of, run_limits
+from lamppost.run.limits.limits import run_limits
+from lamppost.run.limits.points import quoted
 from lamppost.run.limits.procedure import Procedure
-from lamppost.run.limits.rule import Grid, Target, bound, interpolated
 from lamppost.run.limits.tables import tables_of
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.samples import load as load_stored
@@ -36,7 +36,7 @@ FAST: Json = {
     "method": {"kind": "weak", "ratio": {"kind": "boosted", "members": 1, "rounds": 10}},
     "samples": {"signals": {"peak": "signal.parquet"}},
 }
-LIMITS: Json = {"repeats": 2, "toys": 40, "cuts": {"a": "a > 2"}, "signals": {"peak": {"mass": MASS}}}
+LIMITS: Json = {"repeats": 2, "toys": 40, "pseudo_data": 3, "cuts": {"a": "a > 2"}, "signals": {"peak": {"mass": MASS}}}
 
 
 def signal(n: int = SIGNAL, mass: float = MASS, seed: int = 5) -> dict[str, Any]:
@@ -101,10 +101,14 @@ def test_what_is_found(finished: Path) -> None:
         assert point["limit"] == max(strength, point["excluded"])
         assert len(point["trainings"]) == 2
         assert 0.0 <= point["efficiency"] <= 1.0
-    assert row["observed"] == min(point["limit"] for point in points.values())
-    assert row["bound"] is None
-    above = min(s for s, point in points.items() if s > 0 and point["excluded"] <= s)
-    below = max(s for s, point in points.items() if point["excluded"] > s)
+    # the injection is chosen by what is expected, what is observed there is quoted
+    at = min(points, key=lambda s: max(s, points[s]["expected"][2]))
+    assert row["at"] == at
+    assert row["observed"] == points[at]["limit"]
+    assert quoted(row) == points[at]
+    assert (row["bound"], row["coarse"]) == (None, None)
+    above = min(s for s, point in points.items() if s > 0 and point["expected"][2] <= s)
+    below = max(s for s, point in points.items() if point["expected"][2] > s)
     assert above / below < 1.1 * (1.0 + 1e-9)
     strongest, weakest = points[max(points)], points[0.0]
     assert strongest["efficiency"] > 0.3 > 0.1 > weakest["efficiency"]  # trained on it or not
@@ -115,6 +119,10 @@ def test_what_is_found(finished: Path) -> None:
     for row in rows.values():
         assert row["expected"][1] < row["expected"][2] < row["expected"][3]
         assert len(row["pseudo"]) == 40 - row["failed"]
+    assert rows["weak"]["expected_method"] == "40 pseudo-spectra, efficiencies spread as in 3 trainings in pseudo-data"
+    assert len(rows["weak"]["efficiencies"]) == 3
+    assert rows["weak"]["spread"] > 0.0
+    assert (rows["a"]["expected_method"], rows["a"]["efficiencies"]) == ("40 pseudo-spectra", [])
     assert [row["expected"][0] for row in rows.values()] == [None] * 3  # 40 of them know nothing of 2 sigma
 
 
@@ -125,7 +133,7 @@ def test_the_same_bits_however_it_is_run(finished: Path, tmp_path: Path) -> None
     first, expected = timeless(out / "limits.json"), timeless(finished / "limits.json")
     expected["data"]["path"] = first["data"]["path"]
     assert first == expected
-    for stage in ("select", "exclude", "toys", "train", "draw"):
+    for stage in ("select", "exclude", "toys", "pseudo", "train", "draw"):
         lost, damaged = sorted((out / "artefacts").glob(f"{stage}-*"))[:2]
         lost.unlink()
         damaged.write_bytes(damaged.read_bytes()[:-20])
@@ -193,11 +201,11 @@ def test_a_score_that_learns_nothing_is_never_crossed(tmp_path: Path) -> None:
     for point in row["points"]:
         # of 150 events, those of two trainings; thresholds have an error of their own, from 2000 events
         assert abs(point["efficiency"] - 0.2) < 4.0 * np.sqrt(0.2 * 0.8 * (1 / 150 + 3 / 2000))
-        assert point["excluded"] > point["strength"]
-    assert row["observed"] == min(point["excluded"] for point in row["points"])
+        assert point["expected"][2] > point["strength"]
+    assert row["observed"] == quoted(row)["excluded"]
     assert max(point["strength"] for point in row["points"]) <= largest(150)
-    assert "no injection up to" in row["bound"]
-    assert any("no injection up to" in text for text in result["warnings"])
+    assert "the most that the signal sample allows" in row["bound"]
+    assert any(text.startswith("peak, random") and "a larger sample is needed; " in text for text in result["warnings"])
     assert row["observed"] > rows_of(result)["inclusive"]["observed"]
 
 
@@ -261,7 +269,7 @@ def test_weights_enter_the_efficiency(tmp_path: Path) -> None:
     table = signal(1000)
     table["a"][:500], table["w"][:500] = 0.0, 3.0
     write_events(tmp_path / "signal.parquet", table)
-    changes = {"data": {"weight": "w"}, "limits": {"strengths": [100], "repeats": 1}}
+    changes = {"data": {"weight": "w"}, "limits": {"strengths": [100], "repeats": 1, "pseudo_data": 0}}
     changes["limits"] |= {"signals": {"peak": {"mass": MASS, "generated": 4000}}}
     result = limited(configured(tmp_path, **changes), tmp_path / "run")
     point = rows_of(result)["a"]["points"][0]
@@ -287,58 +295,17 @@ def test_more_signal_than_there_is(tmp_path: Path) -> None:
         inject(store, "draw.parquet", **arguments, repeat=0, strength=400.0)
 
 
-@pytest.mark.parametrize(
-    ("excluded", "limit", "number", "crossed"),
-    [
-        ([400.0, 200.0, 90.0, 20.0], 100.0, 2, True),  # an injection of 100 excludes 90
-        ([400.0, 130.0, 150.0, 190.0], 130.0, 1, True),  # an earlier one may do better than the crossing
-        ([400.0, 40.0, 300.0, 150.0], 50.0, 1, True),  # rises again: only what was injected counts
-        ([30.0, 40.0, 50.0, 60.0], 30.0, 0, True),  # without any injection
-        ([400.0, 300.0, 250.0, 210.0], 210.0, 3, False),
-        ([inf, inf, 90.0, inf], 100.0, 2, True),
-    ],
-)
-def test_the_rule(excluded: list[float], limit: float, number: int, crossed: bool) -> None:
-    assert bound([0.0, 50.0, 100.0, 200.0], excluded) == (limit, number, crossed)
-
-
-@pytest.mark.parametrize("start", [0, 20, 45, 70])
-@pytest.mark.parametrize("power", [0.0, 1.0, 4.0])
-def test_the_crossing_is_found_in_few_steps(start: int, power: float) -> None:
-    """e(s) = 80 (80 / s)^power crosses at 80, from wherever one starts."""
-    grid, tried = Grid(0.1, 80), {}
-    number: int | None = start
-    while number is not None:
-        tried[number] = 80.0 * (80.0 / grid[number]) ** power
-        number = Target(grid, tried, 1).proposal
-    limit, _, crossed = bound([grid[k] for k in tried], list(tried.values()))
-    assert crossed
-    assert 80.0 <= limit * (1 + 1e-12) <= 88.0 * (1 + 1e-9)
-    assert len(tried) <= 14
-
-
-def test_strengths_end_with_the_sample_and_at_one_event() -> None:
-    grid = Grid(0.1, 30)
-    assert Target(grid, {30: 1e4}, 1).proposal is None
-    assert Target(grid, {28: 1e4}, 1).proposal == 30
-    assert Target(grid, {0: 0.5}, 1).proposal is None
-    assert Target(grid, {5: inf}, 1).proposal == 12
-    assert grid.between(grid[3], grid[6]) == [grid[3], grid[4], grid[5], grid[6]]
-    assert Grid.up_to(largest(1000.0), 0.1)[Grid.up_to(largest(1000.0), 0.1).top] <= largest(1000.0)
-
-
-def test_pseudo_spectra_between_injections() -> None:
-    """Lines in logarithms; without any injection it stays as it is."""
-    s, excluded = np.array([0.0, 10.0, 1000.0]), np.array([[500.0, 100.0, 1.0]])
-    found = interpolated(s, excluded, np.array([0.0, 10.0, 100.0, 1000.0]))
-    np.testing.assert_allclose(found, [[500.0, 100.0, 10.0, 1.0]])
-    np.testing.assert_allclose(interpolated(s[:1], excluded[:, :1], s[:1]), [[500.0]])
-
-
 def test_cross_sections_and_uncertainties(tmp_path: Path) -> None:
     """Fixed selections only cost a fit: events are cross-sections times L A, uncertainties weaken limits."""
     peak = {"mass": MASS, "acceptance": 0.5, "cross_section": 3.0}
-    base = {"luminosity": 10.0, "strengths": [12.0], "repeats": 1, "signals": {"peak": peak}, "cuts": {}}
+    base = {
+        "luminosity": 10.0,
+        "strengths": [12.0],
+        "repeats": 1,
+        "pseudo_data": 0,
+        "signals": {"peak": peak},
+        "cuts": {},
+    }
     plain = limited(configured(tmp_path / "plain", limits=base), tmp_path / "plain/run")
     assert plain["unit"] == "fb"
     assert plain["signals"]["peak"]["per_event"] == pytest.approx(1 / 5)
@@ -361,7 +328,7 @@ def test_several_windows_efficiencies_and_signals(tmp_path: Path) -> None:
     """Every window around a mass, the nearest first; nested selections share trainings; tables and page by mass."""
     write_events(tmp_path / "other.parquet", signal(mass=3700.0, seed=6))
     scan = {"windows": [[3200.0, 3600.0], [3350.0, 3750.0], [3550.0, 3950.0]], "efficiency": [0.1, 0.03]}
-    limits = {"windows": "all", "strengths": [60], "repeats": 1, "toys": 20, "cuts": {}}
+    limits = {"windows": "all", "strengths": [60], "repeats": 1, "toys": 20, "pseudo_data": 0, "cuts": {}}
     limits["signals"] = {"peak": {"mass": MASS}, "other": {"mass": 3700.0}}
     samples = {"signals": {"peak": "signal.parquet", "other": "other.parquet"}}
     config = configured(tmp_path, scan=scan, limits=limits, samples=samples)
@@ -418,6 +385,7 @@ def test_pseudo_experiments(tmp_path: Path) -> None:
         ({"limits": {"strengths": [5000]}}, "5000 events of signal 'peak' to inject, expected at most"),
         ({"limits": {"systematics": [{"kind": "mass"}, {"kind": "mass"}]}}, "needs a name of its own, found 'mass'"),
         ({"limits": {"precision": 0}}, "limits.precision"),
+        ({"limits": {"pseudo_data": 1}}, "limits.pseudo_data: "),
         ({"methods": {"inclusive": {"kind": "random"}}, "method": None}, "methods.inclusive: the fit without"),
     ],
 )
@@ -445,7 +413,7 @@ def test_a_key_of_limits_alone_changes_no_calibration(tmp_path: Path) -> None:
 def test_the_verb_and_its_page(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for library in ("hepdata_lib", "mplhep"):
         pytest.importorskip(library)
-    limits = {"strengths": [0, 90], "repeats": 1, "toys": 20}
+    limits = {"strengths": [0, 90], "repeats": 1, "toys": 20, "pseudo_data": 2}
     config = configured(tmp_path, limits=limits)
     assert main(["limits", str(config), "--out", str(tmp_path / "run"), "--quiet", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["signals"]["peak"]["mass"] == MASS

@@ -51,6 +51,14 @@ def test_constraints_move_together_by_name() -> None:
     assert abs(np.corrcoef(np.log(apart.T))[0, 1]) < 4.0 / np.sqrt(TOYS)
 
 
+def test_held_constraints_stay() -> None:
+    """Two selections of one large uncertainty: held, it no longer moves them together."""
+    same = {"systematics": (Normalisation(name="retraining", up=2.0),)}
+    models = [workspace(1, **same), workspace(2, **same)]
+    held = shared_limits(models, np.eye(2), toys=TOYS, seed=5, held=("retraining", "of no model"))
+    assert abs(np.corrcoef(np.log(held.T))[0, 1]) < 4.0 / np.sqrt(TOYS)
+
+
 def test_the_seed_decides_and_more_toys_are_added() -> None:
     few, more = (shared_limits([workspace(1)], np.eye(1), toys=n, seed=6) for n in (250, 260))
     np.testing.assert_array_equal(few, more[:250])

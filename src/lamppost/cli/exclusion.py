@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from lamppost.cli.common import add_verb, json_option, say, table_options, took, work_of
+from lamppost.cli.common import add_verb, estimated, json_option, say, took, work_of, work_options
 
 __all__ = ["add_verbs"]
 
@@ -18,7 +18,7 @@ def add_verbs(verbs: Any) -> None:
     verb.add_argument("config", type=Path, metavar="CONFIG.toml", help="configuration of the hunt, and [limits]")
     verb.add_argument("--out", type=Path, required=True, metavar="DIR", help="run folder; an earlier run goes on")
     verb.add_argument("--pdf", action="store_true", help="write every figure as PDF as well")
-    table_options(verb)
+    work_options(verb)
     json_option(verb)
 
 
@@ -31,6 +31,10 @@ def _limits(options: argparse.Namespace) -> None:
         pdf=options.pdf,
         **work_of(options),
     )
+    if estimated(result, options):
+        if not options.json:
+            say("as many injections as there may be: most searches end before limits.injections of them are made")
+        return
     for warning in result["warnings"]:
         sys.stderr.write(f"WARNING: {warning}\n")
     for line in [json.dumps(result)] if options.json else _lines(result, options.out):
@@ -59,7 +63,9 @@ def _row(row: Mapping[str, Any], unit: float) -> str:
     expected = f"{_short(middle)} [{_short(low)}, {_short(high)}]"
     if row["observed"] is None:
         return f"{row['label']:34}{'-':>10}{expected:>28}  (nothing is excluded)"
-    best = min((p for p in row["points"] if p["limit"] is not None), key=lambda point: float(point["limit"]))
+    from lamppost.run.limits.points import quoted
+
+    best = quoted(row)
     gain = row["gain"]
     gained = "" if gain is None else f"{gain['observed']:15.2f}"
     gained += f"{gain['expected'][0]:10.2f}" if gain and gain["expected"] else ""

@@ -51,6 +51,9 @@ class Limits(Spec):
     injections: int = Field(14, ge=2, le=1000, description="strengths that are looked at in one window, at most")
     repeats: int = Field(3, ge=1, le=1000, description="trainings at each strength, with other events injected")
     toys: int = Field(500, ge=20, le=100_000, description="pseudo-spectra behind the expected limits")
+    pseudo_data: int = Field(
+        6, ge=0, le=1000, description="sets of pseudo-data in which a training at the limit tells how efficiencies vary"
+    )
     experiments: int = Field(
         0, ge=0, le=100_000, description="pseudo-experiments with all trainings, instead of pseudo-spectra, if any"
     )
@@ -66,6 +69,14 @@ class Limits(Spec):
     luminosity: PositiveFloat | None = Field(None, description="integrated luminosity in 1/fb")
     systematics: Sources = Field((), description="uncertainties of all signals: their yield, position and width")
     summed: bool = Field(False, description="one nuisance parameter for all sources of a kind, added in quadrature")
+
+    @field_validator("pseudo_data")
+    @classmethod
+    def _none_or_several(cls, value: int) -> int:
+        if value == 1:
+            msg = "expected 0, or at least 2 to know a spread"
+            raise ValueError(msg)
+        return value
 
     @field_validator("strengths")
     @classmethod

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lamppost.report.folder import Part, write_page
 from lamppost.report.shell import origin, shell, warnings
 from lamppost.report.text import captioned, count, escape, number, percent, probability, table
+from lamppost.run.limits.points import quoted
 
 if TYPE_CHECKING:
     from lamppost.report.drawing import Draw
@@ -125,7 +126,7 @@ def _signal(result: Part, name: str, signal: Part, index: int, draw: "Draw") -> 
                 "efficiency",
                 "Efficiency against injection",
                 plots.efficiencies([*trained, *others], unit, injected),
-                "Bars: finite signal sample and spread over trainings. Dotted: limits.",
+                "Bars: finite signal sample and spread over trainings. Dotted: injections that limits are quoted by.",
             ),
             (
                 "p",
@@ -137,7 +138,10 @@ def _signal(result: Part, name: str, signal: Part, index: int, draw: "Draw") -> 
     for number_of, row in enumerate(trained):
         if any(point["excluded"] is not None and point["strength"] > 0.0 for point in row["points"]):
             title = f"What an injection excludes: {row['label']}"
-            text = "The limit is the smallest of the larger of both; dotted: where they are equal."
+            text = (
+                "Dotted: where both are equal; vertical: the injection whose expected limit is smallest. The larger of "
+            )
+            text += "this and of what it excludes is the limit."
             drawn.append((f"excluded-{number_of}", title, plots.excluded(row, unit, injected), text))
     figures = "".join(
         captioned(draw(f"s{index}-{key}", f"{title}, {name}", figure), title, caption)
@@ -158,18 +162,27 @@ def _about(signal: Part) -> str:
 
 
 def _table(result: Part, rows: Sequence[Part], unit: float) -> str:
-    head = ["Selection", "Observed", "Expected", "68%", "95%", "Signal efficiency", "Gain, observed", "Gain, expected"]
+    head = [
+        "Selection",
+        "Observed",
+        "Expected",
+        "68%",
+        "95%",
+        "Injected",
+        "Signal efficiency",
+        "Gain, observed",
+        "Gain, expected",
+    ]
     note = (
-        f"Limits in {_of(result)}. Gain: how many times smaller than the limit of the fit to all events; expected: "
-        "median and 68% of the same pseudo-data."
+        f"Limits in {_of(result)}. Injected: the injection whose expected limit is smallest, by which the limit is "
+        "quoted. Gain: how many times smaller than the limit of the fit to all events; expected: median and 68% of the "
+        "same pseudo-data."
     )
     return table(head, [_row(row, unit) for row in rows], caption=note)
 
 
 def _row(row: Part, unit: float) -> list[str]:
     band, gain = row["expected"], row["gain"]
-    found = [point for point in row["points"] if point["limit"] is not None]
-    least = min(found, key=lambda point: float(point["limit"]), default={"efficiency": None})
     mark = "" if row["bound"] is None else ' <span class="badge alert">not crossed</span>'
     gained = [number(None), number(None)]
     if gain is not None:
@@ -182,7 +195,8 @@ def _row(row: Part, unit: float) -> list[str]:
         _limit(band[2], unit),
         _span(band[1], band[3], unit),
         _span(band[0], band[4], unit),
-        number(least["efficiency"], ".3f"),
+        number(None, "") if row["at"] is None else _limit(row["at"], unit),
+        number(None if row["observed"] is None else quoted(row)["efficiency"], ".3f"),
         *gained,
     ]
 

@@ -90,18 +90,21 @@ def against_mass(signals: Sequence[Part], label: str, rows: Sequence[Part], whol
 
 
 def excluded(row: Part, unit: float, injected: str) -> Figure:
-    """What is excluded against what was injected: the limit is where it meets the diagonal."""
-    figure, axes = _frame(4)
+    """What is excluded against what was injected: the limit is quoted where the median meets the diagonal."""
+    figure, axes = _frame(5)
     points = [point for point in row["points"] if point["excluded"] is not None and point["strength"] > 0.0]
     x, y = (unit * array([point[name] for point in points]) for name in ("strength", "excluded"))
     band = unit * np.array([point["expected"] for point in points], dtype=np.float64)
     axes.fill_between(x, band[:, 0], band[:, 4], color=YELLOW, lw=0, label="background alone, 95 %")
     axes.fill_between(x, band[:, 1], band[:, 3], color=GREEN, lw=0, label="68 %")
+    axes.plot(x, band[:, 2], color="black", ls="--", lw=1.2, label="median")
     axes.plot(x, y, color="black", marker="o", ms=4.0, lw=1.4, label="excluded")
     ends = array([0.8 * x.min(), 1.25 * x.max()])
     axes.plot(ends, ends, color=GREY, ls=":", lw=1.2)
     limit = unit * row["observed"]
     axes.axhline(limit, color=ORANGE, lw=1.2, label="limit")
+    if row["at"] > 0.0:
+        axes.axvline(unit * row["at"], color=ORANGE, lw=1.0, ls=":")
     log_axis(axes, 0.5 * min(y.min(), band.min(), ends[0]), min(2.0 * y.max(), 100.0 * limit))
     _log_below(axes)
     axes.set_xlim(*ends)
@@ -112,7 +115,7 @@ def excluded(row: Part, unit: float, injected: str) -> Figure:
 
 
 def efficiencies(rows: Sequence[Part], unit: float, injected: str) -> Figure:
-    """Signal efficiency of every selection against what was injected, with its errors; dotted lines are limits."""
+    """Signal efficiency of every selection against what was injected, with errors; dotted: injections that count."""
     figure, axes = _frame(len(rows))
     for row, colour in zip(rows, colours(), strict=False):
         points = row["points"]
@@ -124,8 +127,8 @@ def efficiencies(rows: Sequence[Part], unit: float, injected: str) -> Figure:
             errors = y * np.hypot(parts[:, 0], parts[:, 1])
             style: dict[str, Any] = {"color": colour, "ecolor": colour, "marker": "o", "ms": 4.0, "lw": 1.4}
             axes.errorbar(x, y, errors, **style, label=plain(row["label"]))
-            for limit in [] if row["observed"] is None else [unit * row["observed"]]:
-                axes.axvline(limit, color=colour, lw=1.0, ls=":")
+            if row["observed"] is not None:
+                axes.axvline(unit * row["at"], color=colour, lw=1.0, ls=":")
     axes.set_xlim(left=0.0)
     axes.set_ylim(bottom=0.0)
     axes.set_xlabel(injected)

@@ -15,7 +15,7 @@ from lamppost.run.hunt import hunt_in
 from lamppost.run.plan import plan
 from lamppost.run.work import Clock, How, Json, Work, work_in
 
-__all__ = ["is_logged", "look_again", "open_again", "run_blind", "run_open", "run_without_blind"]
+__all__ = ["is_logged", "look_again", "not_dry", "open_again", "run_blind", "run_open", "run_without_blind"]
 
 
 def run_blind(search: Search, out: Path, **how: Unpack[How]) -> Json:
@@ -55,7 +55,7 @@ def run_open(search: Search, out: Path, unblind: str, despite: str | None = None
         If anything was changed since, or must hold and does not; one line says what.
     """
     clock = Clock()
-    _not_dry(how)
+    not_dry(how)
     if search.blind is None:
         msg = f"--unblind {unblind}: expected [blind] in the configuration, found none: nothing was closed"
         raise ConfigError(msg)
@@ -80,7 +80,7 @@ def run_without_blind(search: Search, out: Path, **how: Unpack[How]) -> Json:
         If the input, the configuration or the log of looks is at fault, or the folder cannot be written.
     """
     clock = Clock()
-    _not_dry(how)
+    not_dry(how)
     read_looks(out)
     planned = plan(search)
     hashed = hash_of(frozen_of(search, planned.sha256))
@@ -94,7 +94,7 @@ def run_without_blind(search: Search, out: Path, **how: Unpack[How]) -> Json:
     return hunt_in(search, planned, out, clock, opened, **how)
 
 
-def _not_dry(how: How) -> None:
+def not_dry(how: How) -> None:
     """The samples of a dry run would look into the windows, and nobody would write that down."""
     if how.get("dry_run") is not None:
         msg = "--dry-run: its samples look into windows that are, or were, closed: what the blind stage took tells"

@@ -1,7 +1,7 @@
 """What one injection excludes: the limit on selected events, divided by the efficiency, uncertainties profiled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,16 +12,19 @@ from lamppost.run.artefacts import Store
 from lamppost.run.tasks import plain
 from lamppost.stats import Normalisation, Signal, Spectrum, Systematic, Workspace, significance, upper_limit
 
-__all__ = ["Question", "efficiency_of", "exclude", "workspace_of"]
+__all__ = ["RETRAINING", "Question", "efficiency_of", "exclude", "workspace_of"]
 
 Json = dict[str, Any]
+RETRAINING = "retraining"
+"""Name of the uncertainty that the spread of efficiencies over trainings is."""
 
 
 @dataclass(frozen=True)
 class Question:
     """What a limit is about beside the selection: the fit, the mass, the level, uncertainties of the signal.
 
-    number: which of the nested selections; summed: whether sources of a kind are added in quadrature
+    number: which of the nested selections; summed: whether sources of a kind are added in quadrature; p_values: whether
+    the injection is looked at, too
     """
 
     number: int
@@ -30,26 +33,32 @@ class Question:
     level: float
     systematics: tuple[Systematic, ...]
     summed: bool
+    p_values: bool = True
 
 
 def exclude(store: Store, key: str, *, selections: tuple[str, ...], question: Question) -> None:
     """The limit at one injection from its repeated trainings, as `excluded` and `expected`, signal events in range.
 
     Each training has its selected data, its limit N on selected events and its efficiency eps; excluded is mean N over
-    mean eps. The statistical error of the efficiency and its spread over trainings are nuisances of every N. Where no
-    training could be fitted, or none keeps any signal, nothing is excluded: None, and `failed` says why.
+    mean eps, both of the trainings `used`: those that could be fitted. The statistical error of the efficiency and its
+    spread over trainings are nuisances of every N. Where no training could be fitted, or none keeps any signal, nothing
+    is excluded: None, and `failed` says why.
     """
     every = [_selection(store, one, question.number) for one in selections]
     failed = [one["failed"] for one in every if "failed" in one]
-    found = [one for one in every if "failed" not in one]
-    about = efficiency_of(found)
-    rows = []
-    for one in found:
-        try:
-            rows.append(_limits(one, question, about))
-        except FitError as error:
-            failed.append(str(error))
-    store.write_json(key, {**about, **_joined(rows, about["efficiency"]), "trainings": rows, "failed": failed})
+    used = [number for number, one in enumerate(every) if "failed" not in one]
+    about, rows = efficiency_of([]), list[Json]()
+    while used:
+        # the spread of efficiencies is part of every fit: without the trainings that fail it is another one
+        about = efficiency_of([every[number] for number in used])
+        limits = [_limit(every[number], question, about) for number in used]
+        if all("failed" not in one for one in limits):
+            rows = [one | _p_values(every[n], question, about) for n, one in zip(used, limits, strict=True)]
+            break
+        failed += [one["failed"] for one in limits if "failed" in one]
+        used = [number for number, one in zip(used, limits, strict=True) if "failed" not in one]
+    found = {**about, **_joined(rows, about["efficiency"]), "used": used}
+    store.write_json(key, {**found, "trainings": rows, "failed": failed})
 
 
 def _selection(store: Store, key: str, number: int) -> Json:
@@ -81,7 +90,7 @@ def workspace_of(selection: Mapping[str, Any], question: Question, about: Mappin
 
 
 def _workspace(spectrum: Json, shape: Json, spurious: float, question: Question, about: Mapping[str, Any]) -> Workspace:
-    fit, errors = question.fit, {"signal sample": about["statistical"], "retraining": about["retraining"]}
+    fit, errors = question.fit, {"signal sample": about["statistical"], RETRAINING: about["retraining"]}
     own = tuple(Normalisation(name=name, up=1.0 + size) for name, size in errors.items() if size)
     counts, variances = (np.array(spectrum[name]) for name in ("counts", "variances"))
     family, *others = fit.function
@@ -94,17 +103,19 @@ def _workspace(spectrum: Json, shape: Json, spurious: float, question: Question,
         alternatives=tuple(others),
         n_parameters=order,
         signal=Signal.parse(shape),
-        systematics=(*question.systematics, *own),
+        systematics=question.systematics,
         spurious=spurious,
     )
-    return model.summed() if question.summed else model
+    model = model.summed() if question.summed else model
+    return replace(model, systematics=(*model.systematics, *own))
 
 
-def _limits(one: Json, question: Question, about: Mapping[str, Any]) -> Json:
-    """N of one training, and the significance of what it sees with the injection in: of the cut, and of all events."""
-    limit = upper_limit(workspace_of(one, question, about), level=question.level, toys=0)
-    seen = significance(_workspace(one["injected"], one["shape"], one["spurious"], question, about), toys=0)
-    everything = significance(_workspace(one["whole"], one["peak"], 0.0, question, about), toys=0)
+def _limit(one: Json, question: Question, about: Mapping[str, Any]) -> Json:
+    """N of one training."""
+    try:
+        limit = upper_limit(workspace_of(one, question, about), level=question.level, toys=0)
+    except FitError as error:
+        return {"failed": str(error)}
     return {
         "efficiency": one["efficiency"],
         "folds": one["folds"],
@@ -114,12 +125,28 @@ def _limits(one: Json, question: Question, about: Mapping[str, Any]) -> Json:
         "expected": limit.expected.tolist(),
         "signal": limit.signal,
         "signal_error": limit.signal_error,
-        "p_injected": seen.p,
-        "z_injected": seen.z,
-        "p_inclusive": everything.p,
-        "z_inclusive": everything.z,
         "method": limit.method,
     }
+
+
+def _p_values(one: Json, question: Question, about: Mapping[str, Any]) -> Json:
+    """The significance of what a training sees with the injection in: of the cut, and of all events; None if no fit."""
+    spectra = {
+        "injected": (one["injected"], one["shape"], one["spurious"]),
+        "inclusive": (one["whole"], one["peak"], 0.0),
+    }
+    found: Json = {"p_failed": []}
+    for name, spectrum in spectra.items():
+        found |= {f"p_{name}": None, f"z_{name}": None}
+        if not question.p_values:
+            continue
+        try:
+            seen = significance(_workspace(*spectrum, question, about), toys=0)
+        except FitError as error:
+            found["p_failed"].append(str(error))
+        else:
+            found |= {f"p_{name}": seen.p, f"z_{name}": seen.z}
+    return found
 
 
 def _joined(rows: Sequence[Json], efficiency: float) -> Json:
@@ -128,7 +155,7 @@ def _joined(rows: Sequence[Json], efficiency: float) -> Json:
         return {**nothing, "p_injected": None, "p_inclusive": None}
     observed = np.array([row["observed"] for row in rows])
     each = observed / np.array([max(row["efficiency"], 1e-3 * efficiency) for row in rows])
-    medians = {name: float(np.median([row[name] for row in rows])) for name in ("p_injected", "p_inclusive")}
+    medians = {name: _median([row[name] for row in rows]) for name in ("p_injected", "p_inclusive")}
     return {
         "n_excluded": float(observed.mean()),
         "excluded": float(observed.mean()) / efficiency,
@@ -136,3 +163,8 @@ def _joined(rows: Sequence[Json], efficiency: float) -> Json:
         **plain({"expected": np.mean([row["expected"] for row in rows], axis=0) / efficiency}),
         **medians,
     }
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

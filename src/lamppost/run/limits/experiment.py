@@ -1,22 +1,28 @@
-"""Pseudo-experiments with all trainings: the limits of the whole procedure in data without signal."""
+"""Trainings in data without signal: limits of the whole procedure, and efficiencies at one injection."""
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
 from typing import Any
 
 from lamppost.config import Search
+from lamppost.core import Method, Window
+from lamppost.errors import DataError, FitError
 from lamppost.run.artefacts import Store, not_written
 from lamppost.run.calibrate.experiment import Null, draw_pseudo, linked, there
 from lamppost.run.graph import Task, run_graph
-from lamppost.run.limits.bands import Point
+from lamppost.run.limits.injection import inject
+from lamppost.run.limits.points import Point, ruled
 from lamppost.run.limits.procedure import Procedure
-from lamppost.run.limits.rule import bound
+from lamppost.run.limits.selected import efficiencies
+from lamppost.run.plan import Hunt
 from lamppost.run.planned import Planned
 from lamppost.run.samples import Samples, load
 from lamppost.run.worker import InlineExecutor, Report
 from lamppost.search import seed_of
 
-__all__ = ["limits_of", "observed", "pseudo_limits"]
+__all__ = ["limits_of", "observed", "pseudo_efficiency", "pseudo_limits"]
 
 Json = dict[str, Any]
 
@@ -37,30 +43,83 @@ def pseudo_limits(
     `signal`, an artefact, puts so many of its events into the pseudo-data on average, for tests of coverage; these are
     not injected again. Artefacts live as long as the task does; what is kept are the limits by selection.
     """
-    with store.temporary(key) as work:
-        try:
-            for name in linked(samples, signal):
-                (work / name).symlink_to(store.path(name).resolve())
-            found = _limits(Store(work), search, samples, null, number, signal, injected)
-        except OSError as error:
-            raise not_written(work, error) from None
+    names = linked(samples, signal)
+    with _inside(store, key, names) as inner:
+        planned = _linked(names)
+        arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
+        data = planned.add("draw", "drawing", draw_pseudo, arguments)
+        own = search.model_copy(update={"seed": _seed(search, "experiment", number)})
+        procedure = Procedure(planned, own, replace(samples, data=data), figures=False)
+        rounds = procedure.rounds(inner)
+        run_graph((), inner, InlineExecutor, in_flight=1, finished=_nothing, then=lambda: next(rounds, ()))
+        found = {"events": len(load(inner, data).events), "limits": limits_of(procedure, inner)}
     store.write_json(key, found)
 
 
-def _limits(
-    inner: Store, search: Search, samples: Samples, null: Null, number: int, signal: str | None, injected: int
-) -> Json:
+def pseudo_efficiency(
+    store: Store,
+    key: str,
+    *,
+    search: Search,
+    samples: Samples,
+    null: Null,
+    number: int,
+    signal: str,
+    stock: str,
+    window: Window,
+    name: str,
+    method: Method,
+    strength: float,
+) -> None:
+    """The efficiencies for a signal after one training in pseudo-data without it, with `strength` events injected.
+
+    The same pseudo-data for all methods and signals. What makes a search in them impossible is a failed training.
+    """
+    names = dict.fromkeys((*linked(samples, signal), stock))
+    with _inside(store, key, names) as inner:
+        planned, seed = _linked(names), _seed(search, "pseudo-data", number)
+        arguments = {"null": null, "number": number, "seed": _seed(search, "pseudo-data")}
+        data = planned.add("draw", "drawing", draw_pseudo, arguments)
+        if strength > 0.0:
+            arguments = {"data": data, "signal": signal, "stock": stock, "seed": seed, "repeat": 0, "name": name}
+            data = planned.add("draw", "injecting", inject, arguments | {"strength": strength}, needs=(data,))
+        own = search.model_copy(update={"seed": seed})
+        hunt = Hunt(planned, own, replace(samples, data=data), lenient=True, keep=True)
+        parts = [hunt.train(window, method.kind, method, fold, signal)[0] for fold in range(search.scan.folds)]
+        run_graph(tuple(planned.tasks.values()), inner, InlineExecutor, in_flight=1, finished=_nothing)
+        found = efficiencies(inner, signal, stock, parts, search.scan.efficiency)
+    store.write_json(key, {"efficiencies": [one["efficiency"] for one in found]})
+
+
+@contextmanager
+def _inside(store: Store, key: str, names: Iterable[str]) -> Iterator[Store]:
+    """A folder for the artefacts of one pseudo-experiment, with links to those that are there.
+
+    Pseudo-data that cannot be drawn or searched, as with too few events in a window, are a fit that fails.
+    """
+    with store.temporary(key) as work:
+        inner = Store(work)
+        try:
+            for name in names:
+                (work / name).symlink_to(store.path(name).resolve())
+            yield inner
+        except OSError as error:
+            raise not_written(work, error) from None
+        except DataError as error:
+            if not all(inner.intact(name) for name in names):
+                raise
+            raise FitError(str(error)) from None
+
+
+def _linked(names: Iterable[str]) -> Planned:
     planned = Planned()
-    for name in linked(samples, signal):
+    for name in names:
         planned.tasks[name] = Task(name, "read", "what is there", there, {})
-    arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
-    data = planned.add("draw", "drawing", draw_pseudo, arguments)
-    seed = int(seed_of(search.seed, "limits", "experiment", number).generate_state(1, "uint64")[0] >> 1)
-    own = search.model_copy(update={"seed": seed})
-    procedure = Procedure(planned, own, replace(samples, data=data))
-    rounds = procedure.rounds(inner)
-    run_graph((), inner, InlineExecutor, in_flight=1, finished=_nothing, then=lambda: next(rounds, ()))
-    return {"events": len(load(inner, data).events), "limits": limits_of(procedure, inner)}
+    return planned
+
+
+def _seed(search: Search, *what: str | int) -> int:
+    return int(seed_of(search.seed, "limits", *what).generate_state(1, "uint64")[0] >> 1)
 
 
 def limits_of(procedure: Procedure, store: Store) -> dict[str, dict[str, float | None]]:
@@ -75,9 +134,8 @@ def limits_of(procedure: Procedure, store: Store) -> dict[str, dict[str, float |
 
 
 def observed(store: Store, points: tuple[Point, ...]) -> float | None:
-    """The limit by the rule of all injections that exclude anything."""
-    excluded = [store.read_json(point.excluded)["excluded"] for point in points]
-    limit, _, _ = bound([point.strength for point in points], [inf if e is None else e for e in excluded])
+    """The limit by the rule; None if nothing is excluded."""
+    limit = ruled(store, points).limit
     return limit if limit < inf else None
 
 

@@ -1,7 +1,7 @@
 """The whole procedure in some data: which injections there are, decided as their results come in."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from math import inf, sqrt
 from typing import Any
 
@@ -9,13 +9,13 @@ import numpy as np
 
 from lamppost.config import Search
 from lamppost.config.limits import INCLUSIVE
-from lamppost.core import Method, Window
 from lamppost.errors import DataError
 from lamppost.run.artefacts import Store
 from lamppost.run.graph import Task
-from lamppost.run.limits.bands import Point
 from lamppost.run.limits.excluded import Question, exclude
+from lamppost.run.limits.families import Family, Fixed, Injected
 from lamppost.run.limits.injection import inject, largest, take_stock
+from lamppost.run.limits.points import Point, median
 from lamppost.run.limits.rule import Grid, Target
 from lamppost.run.limits.selected import Sample, select_by_cut, select_by_score
 from lamppost.run.plan import Hunt
@@ -23,71 +23,21 @@ from lamppost.run.planned import Planned
 from lamppost.run.samples import Samples
 from lamppost.search import seed_of
 
-__all__ = ["Family", "Fixed", "Injected", "Procedure"]
+__all__ = ["Procedure"]
 
 Json = dict[str, Any]
 GUESS = 0.3
 """Efficiency for a signal from which the first strength is guessed."""
 
 
-@dataclass(frozen=True)
-class Injected:
-    """A signal: its name, the artefact of its sample and that of the rows that may be used, and the fit to it."""
+class Procedure:
+    """Plans the tasks of all limits in these samples.
 
-    name: str
-    sample: Sample
-    question: Question
-
-
-@dataclass(frozen=True)
-class Fixed:
-    """A selection that does not depend on the data, `cut` None: all events; one point of strength 0."""
-
-    signal: Injected
-    name: str
-    cut: str | None
-    point: Point
-
-    @property
-    def label(self) -> str:
-        """What results call it."""
-        return self.name
-
-
-@dataclass
-class Family:
-    """A method in a window, trained with a signal injected; `points` by number of the efficiency, then strength.
-
-    mass: the artefact of the test whether the features determine m, if it is made
+    figures: p-values of what is injected, and an injection of twice the crossing, which limits do not need
     """
 
-    signal: Injected
-    window: Window
-    name: str
-    method: Method
-    efficiencies: tuple[float, ...]
-    mass: str | None = None
-    points: dict[int, dict[float, Point]] = field(default_factory=dict)
-
-    @property
-    def tried(self) -> list[float]:
-        """The strengths so far, rising."""
-        return sorted(self.points[0]) if self.points else []
-
-    def row(self, number: int) -> tuple[Point, ...]:
-        """The injections of one of the nested selections, by rising strength."""
-        return tuple(self.points[number][strength] for strength in self.tried)
-
-    def label(self, number: int) -> str:
-        """What results call one of the nested selections."""
-        return f"{self.name}, {self.window}, {self.efficiencies[number]:g}"
-
-
-class Procedure:
-    """Plans the tasks of all limits in these samples; labels begin with `where`."""
-
-    def __init__(self, planned: Planned, search: Search, samples: Samples, where: str = "") -> None:
-        self.planned, self.search, self.samples, self.where = planned, search, samples, where
+    def __init__(self, planned: Planned, search: Search, samples: Samples, *, figures: bool = True) -> None:
+        self.planned, self.search, self.samples, self.figures = planned, search, samples, figures
         self.signals = [self._signal(name) for name in search.limits.signals]
         self.fixed = [
             self._fixed(signal, name, cut)
@@ -104,7 +54,7 @@ class Procedure:
 
     def test_masses(self) -> None:
         """Have it tested whether the features determine m, for which a limit means nothing."""
-        hunt = Hunt(self.planned, self.search, self.samples, self.where)
+        hunt = Hunt(self.planned, self.search, self.samples)
         for family in self.families:
             family.mass = hunt.mass(family.window, family.method)
 
@@ -156,7 +106,7 @@ class Procedure:
         shape = search.fit.signal if limits.shape == "fit" else None
         sample = Sample(self.samples.data, key, stock, None, model.mass, shape, search.fit.single)
         sources = (*limits.systematics, *model.systematics)
-        question = Question(0, search.fit.single, model.mass, limits.level, sources, limits.summed)
+        question = Question(0, search.fit.single, model.mass, limits.level, sources, limits.summed, self.figures)
         return Injected(name, sample, question)
 
     def _fixed(self, signal: Injected, name: str, cut: str | None) -> Fixed:
@@ -171,7 +121,7 @@ class Procedure:
 
     def _add(self, stage: str, label: str, function: Any, arguments: Json, needs: tuple[str, ...]) -> str:
         lenient = stage == "select"
-        return self.planned.add(stage, f"{self.where}{label}", function, arguments, needs=needs, lenient=lenient)
+        return self.planned.add(stage, label, function, arguments, needs=needs, lenient=lenient)
 
     def _go_on(self, family: Family, store: Store) -> bool:
         """Plan the next injections into a family; whether there are any."""
@@ -190,22 +140,36 @@ class Procedure:
     def _first(self, family: Family, store: Store) -> float:
         """Where the crossing might be: a cut that keeps a part of the background keeps its root of the limit."""
         grid, least = self.grid(store, family.signal), min(self.search.scan.efficiency)
-        point = self.inclusive(family.signal).point
-        excluded = store.read_json(point.excluded)["excluded"] or 100.0
-        return grid[max(0, min(grid.above(excluded * min(1.0, sqrt(least) / GUESS)), grid.top))]
+        expected = median(store.read_json(self.inclusive(family.signal).point.excluded))
+        guess = (expected if expected < inf else 100.0) * min(1.0, sqrt(least) / GUESS)
+        return grid[max(0, min(grid.above(guess), grid.top))]
 
     def _next(self, family: Family, store: Store) -> list[float]:
-        """The strengths that one of the crossings needs: observed, median, and roughly those at -2 and 2 sigma."""
-        grid = self.grid(store, family.signal)
-        wanted: dict[float, None] = {}
-        rough = round(np.log(2.0) / np.log(1.0 + grid.precision))
-        for which, steps in ((None, 1), (2, 1), (0, rough), (4, rough)):
-            for points in family.points.values():
-                found = {s: store.read_json(point.excluded) for s, point in points.items() if s > 0.0}
-                curve = {grid.above(s): _curve(one, which) for s, one in found.items()}
-                if (number := Target(grid, curve, steps).proposal) is not None:
-                    wanted[grid[number]] = None
+        """The strengths that the crossing of one of the nested selections needs."""
+        targets = [self.target(family, number, store) for number in family.points]
+        wanted = dict.fromkeys(target.grid[k] for target in targets if (k := target.proposal) is not None)
+        if self.figures and not wanted:
+            wanted = dict.fromkeys(s for target in targets if (s := target.grid[target.beyond]) > max(family.tried))
         return [strength for strength in wanted if strength not in family.tried]
+
+    def target(self, family: Family, number: int, store: Store) -> Target:
+        """The crossing that is looked for: of the median that background alone would exclude.
+
+        Not of what is observed: which injection is quoted does not depend on that.
+        """
+        points = {s: point for s, point in family.points[number].items() if s > 0.0}
+        grid = self.grid(store, family.signal)
+        return Target(grid, {grid.above(s): median(store.read_json(p.excluded)) for s, p in points.items()})
+
+    def plan_most(self) -> None:
+        """Plan as many injections as there may be, of any strength: what they cost does not depend on it."""
+        limits, given = self.search.limits, self.search.limits.strengths
+        if not given or limits.luminosity is not None:
+            number = len(given) or limits.injections
+            given = (0.0, *Grid(limits.precision, number).strengths)[:number]
+        for family in self.families:
+            for strength in given:
+                self._train(family, strength)
 
     def _train(self, family: Family, strength: float) -> None:
         """Plan all trainings with an injection, and what they exclude."""
@@ -231,7 +195,7 @@ class Procedure:
             self.planned,
             self.search.model_copy(update={"seed": own}),
             replace(self.samples, data=sample.injected or sample.data),
-            f"{self.where}{strength:.4g} events of {signal.name!r}, {repeat}: ",
+            f"{strength:.4g} events of {signal.name!r}, {repeat}: ",
             lenient=True,
             keep=True,
         )
@@ -247,9 +211,3 @@ class Procedure:
 
 def _seed(seed: int, repeat: int) -> int:
     return int(seed_of(seed, "limits", "repeat", repeat).generate_state(1, np.uint64)[0] >> np.uint64(1))
-
-
-def _curve(found: Json, which: int | None) -> float:
-    """What is excluded: observed, or at one of the expected levels; nothing is infinite."""
-    value = found["excluded"] if which is None or found["expected"] is None else found["expected"][which]
-    return inf if value is None else float(value)

@@ -1,5 +1,7 @@
-"""Limits as a HEPData submission: a table of every selection, and one of every efficiency that was measured."""
+"""Limits as CSV, and as a HEPData submission: every selection, and every efficiency that was measured."""
 
+import csv
+import io
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,10 @@ import numpy as np
 
 from lamppost.core import Array
 from lamppost.run.artefacts import not_written
+from lamppost.run.limits.points import quoted
 from lamppost.stats.export import Column, ResultTable, write_hepdata
 
-__all__ = ["tables_of", "write_submission"]
+__all__ = ["csv_of", "tables_of", "write_submission"]
 
 Json = Mapping[str, Any]
 BANDS = (("minus2", 0), ("minus1", 1), ("plus1", 3), ("plus2", 4))
@@ -56,11 +59,14 @@ def _limits(result: Json) -> Iterator[ResultTable]:
             Column("mass", np.array([signal["mass"] for signal, _ in found]), "GeV", independent=True),
             Column("observed", scale * _array(found, "observed"), unit, down=errors, up=errors, label="training"),
         ]
+        if found[0][1]["at"] is not None:
+            columns.append(Column("injected", scale * _array(found, "at"), unit))
         if np.isfinite(expected[:, 2]).all():
             columns.append(Column("expected", scale * expected[:, 2], unit))
         columns += [Column(f"expected_{name}", scale * expected[:, k], unit) for name, k in known]
         level = 100 * result["limits"]["level"]
         text = f"{of} at {level:g} % confidence level; signals, in this order: {', '.join(named)}."
+        text += f" Expected from {', '.join(dict.fromkeys(row['expected_method'] for _, row in found))}."
         yield ResultTable(f"Limits {label}", text, tuple(columns))
 
 
@@ -93,3 +99,29 @@ def _efficiencies(result: Json) -> Iterator[ResultTable]:
             text = f"Efficiency for signal {name} by what was injected into the data, and what is excluded with it."
             where = "" if row["window"] is None else " {:g} to {:g}".format(*row["window"])
             yield ResultTable(f"Efficiency {name} {_name(row)}{where}", text, columns)
+
+
+def csv_of(result: Json) -> str:
+    """The table as CSV, a row per signal and selection; in fb if the luminosity is known, else in events."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    names = [f"expected_{name}" for name in ("minus2", "minus1", "median", "plus1", "plus2")]
+    head = ["signal", "mass", "selection", "window_low", "window_high", "background_efficiency", "unit", "observed"]
+    writer.writerow([*head, *names, "injected", "signal_efficiency", "gain_observed", "gain_expected", "crossed"])
+    for name, signal in result["signals"].items():
+        unit = signal["per_event"] or 1.0
+        for row in signal["rows"]:
+            best = quoted(row)
+            gain = row["gain"] or {"observed": None, "expected": None}
+            limits = [None if v is None else f"{unit * v:.6g}" for v in (row["observed"], *row["expected"])]
+            cells = [name, signal["mass"], row["selection"], *(row["window"] or (None, None)), row["efficiency"]]
+            more = [
+                None if row["at"] is None else f"{unit * row['at']:.6g}",
+                f"{best['efficiency']:.6g}",
+                gain["observed"],
+                gain["expected"] and gain["expected"][0],
+            ]
+            writer.writerow(
+                [*cells, result["unit"], *limits, *more, row["bound"] is None and row["observed"] is not None]
+            )
+    return text.getvalue()

@@ -18,14 +18,20 @@ __all__ = ["shared_limits"]
 
 
 def shared_limits(
-    workspaces: Sequence[Workspace], correlation: Array, *, level: float = 0.95, toys: int = 500, seed: Seed = 0
+    workspaces: Sequence[Workspace],
+    correlation: Array,
+    *,
+    level: float = 0.95,
+    toys: int = 500,
+    seed: Seed = 0,
+    held: Sequence[str] = (),
 ) -> Array:
     """Asymptotic CLs limits (toys, k) of k selections in pseudo-spectra of background alone; NaN where a fit failed.
 
     Each spectrum is drawn from its own fit without a signal. Counts of one bin in two selections are correlated as
     `correlation` (k, k) says, which for selections of n_1 and n_2 events with n_12 in common is n_12 / sqrt(n_1 n_2):
     Poisson quantiles of correlated normal numbers (few events per bin follow them less). The constraints of sources of
-    one name move together in all selections.
+    one name move together in all selections; those of the sources `held` stay where they are.
 
     Raises
     ------
@@ -40,15 +46,16 @@ def shared_limits(
     mixing = vectors * np.sqrt(np.maximum(values, 0.0))
     sizes = np.diff([*range(0, toys, BLOCK), toys])
     return np.concatenate(
-        [_block(models, mixing, level, int(n), block_rng(root, block)) for block, n in enumerate(sizes)]
+        [_block(models, mixing, level, held, int(n), block_rng(root, block)) for block, n in enumerate(sizes)]
     )
 
 
-def _block(models: Sequence[Profile], mixing: Array, level: float, toys: int, rng: Rng) -> Array:
+def _block(models: Sequence[Profile], mixing: Array, level: float, held: Sequence[str], toys: int, rng: Rng) -> Array:
     bins = len(models[0].n)
     normal = np.einsum("jk,tbk->jtb", mixing, rng.standard_normal((toys, bins, len(models))))
     names = list(dict.fromkeys(name for model in models for name in model.names))
     pulls = dict(zip(names, rng.standard_normal((len(names), toys)), strict=True))
+    pulls |= {name: np.zeros(toys) for name in held}
     found = np.empty((toys, len(models)))
     for j, model in enumerate(models):
         counts = _quantile(ndtr(normal[j]), model.expected(model.null))
