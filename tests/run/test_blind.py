@@ -336,6 +336,16 @@ def test_a_log_may_be_longer_than_its_head_says(tmp_path: Path) -> None:
         add_look(tmp_path, "report", "a")
 
 
+def test_a_file_in_the_place_of_the_folder_is_no_damaged_log(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = configured(tmp_path)
+    (tmp_path / "out").write_text("")
+    assert main(["hunt", str(config), "--out", str(tmp_path / "out"), "--quiet"]) == 2
+    assert "looks" not in (said := capsys.readouterr().err)
+    assert str(tmp_path / "out") in said
+
+
 def test_looks_are_counted(tmp_path: Path) -> None:
     """By configuration, and up to the first opening."""
     assert read_looks(tmp_path) == []

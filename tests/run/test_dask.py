@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from importlib.util import find_spec
@@ -139,6 +140,23 @@ def test_nothing_of_a_run_that_ended_stays_on_a_cluster(cluster: SmallCluster, t
     assert cluster.worker is not None
     run_in(tmp_path, campaign()[:5], on(cluster, tmp_path))
     until(lambda: not any(map(computes, psutil.Process(cluster.worker.pid).children())))
+
+
+def test_a_worker_that_does_not_answer_holds_up_no_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that is suspended, as batch systems do for jobs that go first."""
+    monkeypatch.setattr(client_side, "_LEAVE_S", 0.2)
+    with small_cluster(tmp_path / "cluster") as suspended:
+        assert suspended.worker is not None
+        (tmp_path / "artefacts").mkdir()
+        executor = on(suspended, tmp_path)()
+        os.kill(suspended.worker.pid, signal.SIGSTOP)
+        try:
+            ending = threading.Thread(target=executor.shutdown, daemon=True)
+            ending.start()
+            ending.join(30)
+            assert not ending.is_alive()
+        finally:
+            os.kill(suspended.worker.pid, signal.SIGCONT)
 
 
 def computes(process: psutil.Process) -> bool:
@@ -337,6 +355,11 @@ def test_a_job_that_is_refused_later_holds_up_nothing(monkeypatch: pytest.Monkey
         while answers:  # it asks again
             await asyncio.sleep(0.01)
         await asyncio.wait_for(third.close(), 20)
+        silent = submissions.Submissions()
+        answers[:] = [RuntimeError("Command exited\nstdout:\nno such queue\nstderr:\n")]
+        fourth = await asyncio.wait_for(silent.told_by(Job)(), 20)
+        assert silent.refused.endswith("no such queue stderr:")
+        await asyncio.wait_for(fourth.close(), 20)
 
     asyncio.run(course())
 

@@ -18,7 +18,7 @@ from lamppost.errors import DataError, LamppostError
 from lamppost.run.artefacts import Store
 from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost
 from lamppost.run.graph import Task, TaskCrash, run_graph
-from lamppost.run.worker import InlineExecutor, Report, ctrl_c_held, execute, process_pool
+from lamppost.run.worker import InlineExecutor, Report, ctrl_c_held, execute, one_thread_each, process_pool
 from small_hunt import until
 
 
@@ -484,3 +484,23 @@ def test_what_comes_next_is_found_when_it_is_done(tmp_path: Path) -> None:
     )
     assert found == [None] * 3
     assert not pools.made
+
+
+def test_threads_that_start_processes_leave_the_environment_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One begins while another is at it, and ends after it."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    entered, over = threading.Event(), threading.Event()
+
+    def another() -> None:
+        with one_thread_each():
+            entered.set()
+            over.wait(20)
+
+    thread = threading.Thread(target=another, daemon=True)
+    with one_thread_each():
+        thread.start()
+        assert not entered.wait(0.2)  # it waits
+    assert entered.wait(20)
+    over.set()
+    thread.join(20)
+    assert "OMP_NUM_THREADS" not in os.environ

@@ -21,7 +21,7 @@ from lamppost.run.limits.injection import inject, largest, take_stock, unweighte
 from lamppost.run.limits.limits import run_limits
 from lamppost.run.limits.points import quoted
 from lamppost.run.limits.procedure import Procedure
-from lamppost.run.limits.tables import tables_of
+from lamppost.run.limits.tables import tables_of, write_submission
 from lamppost.run.planned import Planned, plan_samples
 from lamppost.run.samples import load as load_stored
 from lamppost.run.samples import store_events
@@ -343,6 +343,8 @@ def test_several_windows_efficiencies_and_signals(tmp_path: Path) -> None:
     names = [table.name for table in tables_of(result)]
     assert names[:3] == ["Limits inclusive", "Limits weak 0.1", "Limits weak 0.03"]
     assert "Efficiency peak weak 0.03 3350 to 3750" in names
+    result["signals"]["peak"]["rows"][-1]["points"][0]["p_injected"] = None  # its fit failed: that costs no limit
+    assert write_submission(result, tmp_path / "none").exists()
     pytest.importorskip("mplhep")
     page = report(tmp_path / "run")[0].read_text()
     assert "Limits against mass" in page

@@ -1,6 +1,7 @@
 """Tasks on a Dask cluster: one that runs already, one on this machine, or one in jobs of a batch system."""
 
 import sys
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, InvalidStateError, ThreadPoolExecutor
@@ -28,6 +29,8 @@ _READING = ("read", "features")
 """Stages that read files of the user."""
 _SILENT_S = 30.0
 """After so many seconds without a worker a line says so."""
+_LEAVE_S = 5.0
+"""So long workers may take to end what they started for a run that is over."""
 
 
 def executors(
@@ -220,16 +223,22 @@ class DaskExecutor(Elastic):
     def stop(self) -> None:
         """Give up what is running, and close what was opened; processes and jobs that were started end."""
         if self._client.status == "running":
-            from lamppost.run.courier import leave
-
-            with suppress(Exception):  # workers that go meanwhile take theirs with them
-                self._client.run(leave, self._terms, on_error="ignore")
+            leaving = threading.Thread(target=self._leave, daemon=True)  # one worker that is held up answers never
+            leaving.start()
+            leaving.join(_LEAVE_S)
         self._connected.close()
         self._sender.shutdown(wait=False, cancel_futures=True)
         if self._reader is not None:
             self._reader.stop()
         with suppress(OSError):
             self._terms.token.unlink(missing_ok=True)
+
+    def _leave(self) -> None:
+        """Have the workers end what they started for this run."""
+        from lamppost.run.courier import leave
+
+        with suppress(Exception):  # workers that go meanwhile take theirs with them
+            self._client.run(leave, self._terms, on_error="ignore")
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """The same: whoever calls it waits for nothing any more."""

@@ -45,7 +45,8 @@ class Submissions:
                 try:
                     await super().start()
                 except (RuntimeError, OSError, ValueError) as error:
-                    submissions._said = " ".join(str(error).rpartition("stderr:")[2].split())
+                    said = str(error).rpartition("stderr:")[2].split() or str(error).split()
+                    submissions._said = " ".join(said) or type(error).__name__
                     return False
                 submissions._taken = True
                 return True

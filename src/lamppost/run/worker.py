@@ -35,6 +35,7 @@ __all__ = [
 
 TaskFunction = Callable[..., None]
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "NUMBA_NUM_THREADS")
+_ENVIRONMENT = threading.RLock()
 _XLA = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
 
 
@@ -140,16 +141,17 @@ def ctrl_c_held() -> Iterator[None]:
 @contextmanager
 def one_thread_each() -> Iterator[None]:
     """Processes started meanwhile use one thread: a BLAS reads its number of threads when it is loaded, once."""
-    before = {name: os.environ.get(name) for name in (*_THREADS, "XLA_FLAGS")}
-    os.environ.update(_one_thread())
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+    with _ENVIRONMENT:  # threads that start processes at once would leave each other's
+        before = {name: os.environ.get(name) for name in (*_THREADS, "XLA_FLAGS")}
+        os.environ.update(_one_thread())
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def _one_thread() -> dict[str, str]:

@@ -41,7 +41,7 @@ def read_looks(folder: Path) -> list[Look]:
     path = folder / LOOKS
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         content = b""
     except OSError as error:
         msg = f"{path}: cannot be read: {error.strerror}"
@@ -57,9 +57,12 @@ def _heads(folder: Path) -> dict[str, Look]:
             told = json.loads((folder / name).read_bytes())
             head = told if name == HEAD else told["blinding"]
             found[name] = {"looks": int(head["looks"]), "last": str(head["last"])}
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             continue
-        except (OSError, ValueError, KeyError, TypeError):
+        except OSError as error:
+            msg = f"{folder / name}: cannot be read: {error.strerror}"
+            raise DataError(msg) from None
+        except (ValueError, KeyError, TypeError):
             if name == HEAD:  # of results, those of hunts without looks say nothing
                 msg = f"{folder / HEAD}: expected the number and hash of the last look: it was edited or is damaged"
                 raise DataError(msg) from None

@@ -38,9 +38,8 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
     require_open(search, out)
     planned = Planned()
     samples, sha256 = plan_samples(planned, search)
-    if is_logged(out):
+    if logged := is_logged(out):
         not_dry(how)
-        open_again(search, sha256, out, "limits")
     procedure = Procedure(planned, search.model_copy(update={"blind": None}), samples)
     procedure.test_masses()
     expected = Expected(procedure)
@@ -49,6 +48,8 @@ def run_limits(search: Search, out: Path, **how: Unpack[How]) -> Json:
         expected.plan(None)
 
     def make(work: Work) -> Json:
+        if logged:
+            open_again(search, sha256, out, "limits")
         rounds = _rounds(procedure, expected, work.store)
         work.do((), lambda: next(rounds, ()))
         result = result_of(procedure, work.store, load(work.store, samples.data), sha256, expected)
