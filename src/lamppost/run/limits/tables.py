@@ -94,9 +94,7 @@ def _efficiencies(result: Json) -> Iterator[ResultTable]:
                 Column("efficiency", efficiency, down=errors, up=errors, label="sample and training"),
                 Column("n_excluded", np.array([point["n_excluded"] for point in points])),
                 Column("excluded", scale * np.array([point["excluded"] for point in points]), result["unit"]),
-                Column(
-                    "p_injected", np.array([point["p_injected"] for point in points], np.float64)
-                ),  # None: not fitted
+                Column("p_injected", np.array([point["p_injected"] for point in points], dtype=np.float64)),
             )
             text = f"Efficiency for signal {name} by what was injected into the data, and what is excluded with it."
             where = "" if row["window"] is None else " {:g} to {:g}".format(*row["window"])
