@@ -180,8 +180,12 @@ DATA = {
         WEIGHTED,
         with_column("w", lambda t: np.where((t["mjj"] > 3100) & (t["mjj"] < 3700), 0.0, 1.0)),
     ),
-    "constant feature": Bad(("feature 'b'", "2 in all 4000"), spoil=with_column("b", lambda t: 0.0 * t["b"] + 2.0)),
-    "constant mass": Bad(("mass is 3500", "4000 events"), spoil=with_column("mjj", lambda t: 0.0 * t["mjj"] + 3500.0)),
+    "constant feature": Bad(
+        ("feature 'b'", "2 in all events of the fit range"), spoil=with_column("b", lambda t: 0.0 * t["b"] + 2.0)
+    ),
+    "constant mass": Bad(
+        ("mass is 3500 in all events of the fit range",), spoil=with_column("mjj", lambda t: 0.0 * t["mjj"] + 3500.0)
+    ),
     "50 events": Bad(("50 events", "at least 200"), spoil=lambda table: {name: v[:50] for name, v in table.items()}),
     "too many folds": Bad(("weak: training, window [3", "fold"), {"scan": {"folds": 100}}),
 }

@@ -11,20 +11,19 @@ import numpy as np
 from lamppost.config import Search
 from lamppost.core import Events
 from lamppost.errors import DataError
-from lamppost.run.artefacts import Store, not_written
+from lamppost.run.artefacts import Store
+from lamppost.run.calibrate.inside import inside, work_through
 from lamppost.run.collect import result_of
-from lamppost.run.graph import Task, run_graph
 from lamppost.run.plan import Looked, plan_in
 from lamppost.run.planned import Planned
 from lamppost.run.samples import Samples, load, store_events
 from lamppost.run.tasks import merged_scores
 from lamppost.run.view import MassModel
-from lamppost.run.worker import InlineExecutor, Report
 from lamppost.search import seed_of
 from lamppost.simulate.null import NullGenerator
 from lamppost.stats import Spectrum, choose
 
-__all__ = ["Null", "draw_pseudo", "linked", "pseudo_experiment", "there"]
+__all__ = ["Null", "draw_pseudo", "linked", "pseudo_experiment"]
 
 Json = dict[str, Any]
 WINDOW = (
@@ -116,13 +115,8 @@ def pseudo_experiment(
 
     Its artefacts live as long as it does, in a folder beside its own; what is kept are the numbers of its result.
     """
-    with store.temporary(key) as work:
-        try:
-            for name in linked(samples, signal):
-                (work / name).symlink_to(store.path(name).resolve())
-            found = _hunt(Store(work), search, samples, null, number, signal, injected)
-        except OSError as error:
-            raise not_written(work, error) from None
+    with inside(store, key, linked(samples, signal)) as (inner, planned):
+        found = _hunt(inner, planned, search, samples, null, number, signal, injected)
     store.write_json(key, found)
 
 
@@ -133,6 +127,7 @@ def linked(samples: Samples, signal: str | None) -> list[str]:
 
 def _hunt(
     inner: Store,
+    planned: Planned,
     search: Search,
     samples: Samples,
     null: Null,
@@ -140,15 +135,12 @@ def _hunt(
     signal: str | None,
     injected: int,
 ) -> Json:
-    planned = Planned()
-    for name in linked(samples, signal):
-        planned.tasks[name] = Task(name, "read", "what is there", there, {})
     arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
     data = planned.add("draw", "drawing", draw_pseudo, arguments)
     seed = int(seed_of(search.seed, "calibrate", "hunt", number).generate_state(1, np.uint64)[0] >> np.uint64(1))
     own = search.model_copy(update={"seed": seed})
     plan = plan_in(planned, own, replace(samples, data=data), "")
-    run_graph(plan.tasks, inner, InlineExecutor, in_flight=1, finished=_nothing)
+    work_through(inner, plan.tasks)
     result, _ = result_of(own, plan, inner)
     rows = [_row(row, looked, data, inner) for row, looked in zip(result["windows"], plan.claims, strict=True)]
     label = load(inner, data).label
@@ -170,13 +162,3 @@ def _row(row: Mapping[str, Any], looked: Looked, data: str, inner: Store) -> Jso
     true = 0 if stored.label is None else int(stored.label[kept].sum())
     names = {name: row[name] for name in WINDOW}
     return {"method": looked.method, "lo": row["lo"], "hi": row["hi"], **names, "injected_kept": true}
-
-
-def there(store: Store, key: str) -> None:
-    """A sample that was read before; it is linked, and never read again."""
-    msg = f"{store.path(key)}: damaged; start again, and it is read anew"
-    raise DataError(msg)
-
-
-def _nothing(task: Task, report: Report | None) -> None:
-    """No progress is shown of the inside of a pseudo-experiment."""

@@ -9,9 +9,9 @@ from typing import Any
 from lamppost.config import Search
 from lamppost.core import Method, Window
 from lamppost.errors import DataError, FitError
-from lamppost.run.artefacts import Store, not_written
-from lamppost.run.calibrate.experiment import Null, draw_pseudo, linked, there
-from lamppost.run.graph import Task, run_graph
+from lamppost.run.artefacts import Store
+from lamppost.run.calibrate.experiment import Null, draw_pseudo, linked
+from lamppost.run.calibrate.inside import inside, work_through
 from lamppost.run.limits.injection import inject
 from lamppost.run.limits.points import Point, ruled
 from lamppost.run.limits.procedure import Procedure
@@ -19,7 +19,6 @@ from lamppost.run.limits.selected import efficiencies
 from lamppost.run.plan import Hunt
 from lamppost.run.planned import Planned
 from lamppost.run.samples import Samples, load
-from lamppost.run.worker import InlineExecutor, Report
 from lamppost.search import seed_of
 
 __all__ = ["limits_of", "observed", "pseudo_efficiency", "pseudo_limits"]
@@ -44,14 +43,13 @@ def pseudo_limits(
     not injected again. Artefacts live as long as the task does; what is kept are the limits by selection.
     """
     names = linked(samples, signal)
-    with _inside(store, key, names) as inner:
-        planned = _linked(names)
+    with _searched(store, key, names) as (inner, planned):
         arguments = {"null": null, "number": number, "seed": search.seed, "signal": signal, "injected": injected}
         data = planned.add("draw", "drawing", draw_pseudo, arguments)
         own = search.model_copy(update={"seed": _seed(search, "experiment", number)})
         procedure = Procedure(planned, own, replace(samples, data=data), figures=False)
         rounds = procedure.rounds(inner)
-        run_graph((), inner, InlineExecutor, in_flight=1, finished=_nothing, then=lambda: next(rounds, ()))
+        work_through(inner, (), lambda: next(rounds, ()))
         found = {"events": len(load(inner, data).events), "limits": limits_of(procedure, inner)}
     store.write_json(key, found)
 
@@ -76,8 +74,8 @@ def pseudo_efficiency(
     The same pseudo-data for all methods and signals. What makes a search in them impossible is a failed training.
     """
     names = dict.fromkeys((*linked(samples, signal), stock))
-    with _inside(store, key, names) as inner:
-        planned, seed = _linked(names), _seed(search, "pseudo-data", number)
+    with _searched(store, key, names) as (inner, planned):
+        seed = _seed(search, "pseudo-data", number)
         arguments = {"null": null, "number": number, "seed": _seed(search, "pseudo-data")}
         data = planned.add("draw", "drawing", draw_pseudo, arguments)
         if strength > 0.0:
@@ -86,36 +84,21 @@ def pseudo_efficiency(
         own = search.model_copy(update={"seed": seed})
         hunt = Hunt(planned, own, replace(samples, data=data), lenient=True, keep=True)
         parts = [hunt.train(window, method.kind, method, fold, signal)[0] for fold in range(search.scan.folds)]
-        run_graph(tuple(planned.tasks.values()), inner, InlineExecutor, in_flight=1, finished=_nothing)
+        work_through(inner, tuple(planned.tasks.values()))
         found = efficiencies(inner, signal, stock, parts, search.scan.efficiency)
     store.write_json(key, {"efficiencies": [one["efficiency"] for one in found]})
 
 
 @contextmanager
-def _inside(store: Store, key: str, names: Iterable[str]) -> Iterator[Store]:
-    """A folder for the artefacts of one pseudo-experiment, with links to those that are there.
-
-    Pseudo-data that cannot be drawn or searched, as with too few events in a window, are a fit that fails.
-    """
-    with store.temporary(key) as work:
-        inner = Store(work)
+def _searched(store: Store, key: str, names: Iterable[str]) -> Iterator[tuple[Store, Planned]]:
+    """Pseudo-data that cannot be drawn or searched, as with too few events in a window, are a fit that fails."""
+    with inside(store, key, names) as (inner, planned):
         try:
-            for name in names:
-                (work / name).symlink_to(store.path(name).resolve())
-            yield inner
-        except OSError as error:
-            raise not_written(work, error) from None
+            yield inner, planned
         except DataError as error:
             if not all(inner.intact(name) for name in names):
                 raise
             raise FitError(str(error)) from None
-
-
-def _linked(names: Iterable[str]) -> Planned:
-    planned = Planned()
-    for name in names:
-        planned.tasks[name] = Task(name, "read", "what is there", there, {})
-    return planned
 
 
 def _seed(search: Search, *what: str | int) -> int:
@@ -137,7 +120,3 @@ def observed(store: Store, points: tuple[Point, ...]) -> float | None:
     """The limit by the rule; None if nothing is excluded."""
     limit = ruled(store, points).limit
     return limit if limit < inf else None
-
-
-def _nothing(task: Task, report: Report | None) -> None:
-    """No progress is shown of the inside of a pseudo-experiment."""
