@@ -76,4 +76,4 @@ def _row(row: Mapping[str, Any], unit: float) -> str:
 
 
 def _short(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3g}"
+    return "-" if value is None else f"{float(f'{value:.3g}'):g}"  # 1020, not 1.02e+03

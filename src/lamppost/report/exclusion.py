@@ -67,7 +67,7 @@ def _of(result: Part) -> str:
 
 
 def _limit(value: float | None, unit: float) -> str:
-    return number(None if value is None else unit * value, ".3g")
+    return number(None) if value is None else number(float(f"{unit * value:.3g}"), "g")  # 1020, not 1.02e+03
 
 
 def _what(result: Part) -> tuple[str, str]:
