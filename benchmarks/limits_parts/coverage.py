@@ -73,7 +73,7 @@ def run(options: Namespace) -> Json:
             made[name].append({"number": number, **job.result()})
             if count % 20 == 0:
                 print(f"{count} of {len(jobs)}", flush=True)
-    keep = ("observed", "expected", "expected_method", "pseudo", "at", "efficiencies", "spread")
+    keep = ("observed", "expected", "expected_method", "pseudo", "at", "sets")
     return {
         "events": options.events or EVENTS,
         "quoted": {name: {key: row[key] for key in keep} for name, row in rows.items()},

@@ -119,10 +119,9 @@ def test_what_is_found(finished: Path) -> None:
     for row in rows.values():
         assert row["expected"][1] < row["expected"][2] < row["expected"][3]
         assert len(row["pseudo"]) == 40 - row["failed"]
-    assert rows["weak"]["expected_method"] == "40 pseudo-spectra, efficiencies spread as in 3 trainings in pseudo-data"
-    assert len(rows["weak"]["efficiencies"]) == 3
-    assert rows["weak"]["spread"] > 0.0
-    assert (rows["a"]["expected_method"], rows["a"]["efficiencies"]) == ("40 pseudo-spectra", [])
+    assert rows["weak"]["expected_method"] == "40 pseudo-spectra, trained again in 3 sets of pseudo-data"
+    assert (rows["weak"]["sets"], rows["weak"]["lost"]) == (3, [])
+    assert (rows["a"]["expected_method"], rows["a"]["sets"]) == ("40 pseudo-spectra", 0)
     assert [row["expected"][0] for row in rows.values()] == [None] * 3  # 40 of them know nothing of 2 sigma
 
 
@@ -177,8 +176,10 @@ def test_a_cut_has_the_limit_of_the_statistics_over_its_efficiency(finished: Pat
 
 def test_a_selection_that_keeps_everything_is_the_fit_to_all_events(tmp_path: Path) -> None:
     """Whatever is injected: the efficiency is 1, nothing injected is left in the fit, the limit is the same."""
-    strengths = {"limits": {"strengths": [0, 80, 400]}, "scan": {**FAST["scan"], "efficiency": 1.0}}
-    rows = rows_of(limited(configured(tmp_path, **strengths), tmp_path / "run"))
+    changes: Json = {"limits": {"strengths": [0, 80, 400]}, "scan": {**FAST["scan"], "efficiency": 1.0}}
+    other = rows_of(limited(configured(tmp_path, **changes), tmp_path / "run"))["weak"]
+    changes["limits"]["pseudo_data"] = 0
+    rows = rows_of(limited(configured(tmp_path, **changes), tmp_path / "run"))
     points = rows["weak"]["points"]
     assert [point["strength"] for point in points] == [0.0, 80.0, 400.0]
     for point in points:
@@ -189,6 +190,9 @@ def test_a_selection_that_keeps_everything_is_the_fit_to_all_events(tmp_path: Pa
     assert rows["weak"]["observed"] == pytest.approx(rows["inclusive"]["observed"], rel=1e-9)
     np.testing.assert_allclose(rows["weak"]["pseudo"], rows["weak"]["pseudo_inclusive"], rtol=1e-6)
     assert rows["weak"]["gain"]["expected"] == pytest.approx([1.0] * 3)
+    # in pseudo-data, which differ, about as much is expected of it
+    assert other["sets"] == 3
+    np.testing.assert_allclose(other["pseudo"], rows["weak"]["pseudo"], rtol=0.1)
 
 
 def test_a_score_that_learns_nothing_is_never_crossed(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lamppost.errors import FitError
 from lamppost.run import InlineExecutor
 from lamppost.run.artefacts import Store
 from lamppost.run.limits import excluded as excluding
-from lamppost.run.limits.bands import Toys, draw_limits
+from lamppost.run.limits.bands import Repeated, Toys, draw_limits
 from lamppost.run.limits.excluded import Question, exclude
 from lamppost.run.limits.expected import Expected, null_of
 from lamppost.run.limits.experiment import pseudo_limits
@@ -29,7 +30,7 @@ from small_hunt import Json, events, write_events, write_hunt
 
 MASS, STRENGTH = 3400.0, 120.0
 LIMITS: Json = {"repeats": 1, "toys": 20, "pseudo_data": 0, "signals": {"peak": {"mass": MASS}}}
-TOYS = Toys(30, 1, ())
+TOYS = Toys(30, 1, (STRENGTH,))
 
 
 def configured(folder: Path, **limits: Any) -> Path:
@@ -83,7 +84,7 @@ class Trained:
         return found
 
     def band(self, selections: tuple[str, ...], excluded: str, key: str, pseudo: tuple[str, ...] = ()) -> Json:
-        point, made = Point(STRENGTH, selections, excluded), ((0, pseudo),) if pseudo else ()
+        point, made = Point(STRENGTH, selections, excluded), (Repeated(STRENGTH, pseudo),) if pseudo else ()
         arguments: Json = {"points": (point,), "at": 0, "pseudo": made, "toys": TOYS}
         arguments |= {"question": self.question, "everything": self.question, "name": "weak"}
         inclusive = self.procedure.inclusive(self.signal).point
@@ -162,23 +163,25 @@ def test_a_failed_fit_to_all_events_spoils_no_other_band(trained: Trained) -> No
 
 
 def test_failed_trainings_in_pseudo_data_are_counted(trained: Trained) -> None:
-    """Two efficiencies tell a spread, one does not; what is left out is said."""
+    """Two sets tell how analyses differ, one does not; what is left out is said; that nothing is kept is no failure."""
     selections = trained.point.selections
     found = trained.excluded(selections, "point.json")
     names = []
-    for number, part in enumerate((0.8, None, 1.2)):
+    for number, part in enumerate((0.8, None, 1.2, inf)):
         names.append(f"pseudo-{number}.json")
-        made = {"failed": "no"} if part is None else {"efficiencies": [part * found["efficiency"]]}
+        made = {"failed": ["no"] * (part is None), "expected": None}
+        if part is not None and part < inf:
+            made["expected"] = [part * one for one in found["expected"]]
         trained.store.write_json(names[-1], made)
     held = trained.band(selections, "point.json", "held.json")
-    some = trained.band(selections, "point.json", "some.json", tuple(names))
+    some = trained.band(selections, "point.json", "some.json", tuple(names[:3]))
     few = trained.band(selections, "point.json", "few.json", tuple(names[:2]))
-    assert (some["lost"], len(some["efficiencies"])) == (["no"], 2)
-    # of one training each, less what averages out over three in the same data
-    once, repeated = 0.4**2 / 2.0, found["retraining"] ** 2
-    assert some["spread"] == pytest.approx(np.sqrt(max(once - repeated * 2.0 / 3.0, once / 3.0)))
-    assert (few["lost"], few["efficiencies"], few["spread"]) == (["no"], [], None)
-    assert few["limits"] == held["limits"]
+    lost = trained.band(selections, "point.json", "lost.json", tuple(names))
+    assert (some["lost"], some["sets"], lost["lost"], lost["sets"]) == (["no"], 2, ["no"], 3)
+    assert (few["lost"], few["sets"], few["limits"]) == (["no"], 0, held["limits"])
+    # of three sets one excludes nothing, whatever its pseudo-spectrum
+    assert abs(lost["limits"].count(None) - TOYS.n / 3.0) < 4.0 * np.sqrt(TOYS.n * 2.0 / 9.0)
+    assert None not in some["limits"]
 
 
 @pytest.mark.parametrize(
@@ -228,7 +231,7 @@ def test_data_that_cannot_be_imitated_leave_trained_selections_held(tmp_path: Pa
     config.write_text(config.read_text().replace("[data]", '[data]\nweight = "w"'))
     result = limited(config, tmp_path / "run")
     assert weak_of(result)["expected"][2] > 0.0
-    left = "2 trainings in pseudo-data failed, trained selections are held; the first: "
+    left = "2 sets of pseudo-data could not be searched, trained selections are held; the first: "
     assert any(left in text and "negative weights" in text for text in result["warnings"])
 
 
@@ -240,7 +243,8 @@ def test_an_estimate_of_as_many_injections_as_there_may_be(tmp_path: Path, capsy
     found = json.loads(capsys.readouterr().out)
     stages = {row["stage"]: row["planned"] for row in found["stages"]}
     # 3 folds, of 5 injections twice; inclusive and every injection have a limit, inclusive and weak a band
-    assert (stages["fit"], stages["exclude"], stages["pseudo"], stages["toys"]) == (30, 6, 3, 2)
+    # trainings in 3 sets of pseudo-data, at 3 strengths twice, and the limits there
+    assert (stages["fit"], stages["exclude"], stages["pseudo"], stages["toys"]) == (30, 6 + 9, 18, 2)
     assert not (out / "limits.json").exists()
     assert main(command) == 0
     assert "most searches end before limits.injections" in capsys.readouterr().out

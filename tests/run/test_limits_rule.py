@@ -8,8 +8,9 @@ from scipy.special import ndtr, ndtri
 from scipy.stats import ks_2samp
 
 from lamppost.core import Array, Rng
-from lamppost.run.limits.bands import band, rule
+from lamppost.run.limits.bands import band
 from lamppost.run.limits.injection import largest
+from lamppost.run.limits.repeated import around, between, rule
 from lamppost.run.limits.rule import Grid, Target, best
 
 GRID = Grid(0.1, 70)
@@ -111,30 +112,59 @@ def test_signals_at_and_above_the_limit_are_excluded_as_rarely_as_they_should_be
 
 
 def test_bands_spread_as_repetitions_do() -> None:
-    """Of one data set, with the efficiencies of many others; with its own efficiencies alone they do not."""
+    """Of one data set and a few strengths in many others; where the selections of the data are held they do not."""
     repeated, _ = quoted(0.0, 11, 400)
     rng = np.random.default_rng(12)
-    strengths, eps, medians, _ = experiment(0.0, rng)
+    strengths, _, medians, _ = experiment(0.0, rng)
     at, _ = best(strengths, medians)
     fitted = NOISE * rng.standard_normal(2000)
     pulls = (fitted + NOISE * ndtri(1.0 - 0.05 * ndtr(fitted / NOISE))) / (NOISE * ndtri(0.975))
-    width = np.hypot(DATA, TRAINING)
-    factors = efficiency(strengths[at]) / eps[at] * np.exp(width * rng.standard_normal(2000))
-    spread = rule(strengths, medians, at, pulls, {at: factors}, GRID.strengths)
-    held = rule(strengths, medians, at, pulls, {}, GRID.strengths)
+    trained = np.array(around(strengths[at], GRID.strengths))
+    sets = np.array([expected_in(trained, rng) for _ in range(2000)])
+    positive = strengths > 0.0
+    curves = between(GRID.strengths, trained, sets, strengths[positive], medians[positive])
+    spread, held = rule(np.array(GRID.strengths), curves, pulls), np.maximum(strengths[at], pulls * medians[at])
     np.testing.assert_allclose(band(spread)[1:4], band(repeated)[1:4], rtol=0.11)  # a step of the strengths
     assert ks_2samp(spread, repeated).pvalue > 0.001
     assert ks_2samp(held, repeated).pvalue < 1e-6
-    np.testing.assert_array_equal(held, np.maximum(strengths[at], pulls * medians[at]))
 
 
-def test_strengths_between_injections() -> None:
-    """Lines in logarithms on a grid; without one the injections that were made; zero is beside all that."""
-    s, medians, ones = np.array([0.0, 10.0, 1000.0]), np.array([5.0, 1000.0, 10.0]), np.ones(1)
-    grid = (10.0 ** np.linspace(1.0, 3.0, 201)).tolist()
-    np.testing.assert_allclose(rule(s, medians, 1, ones, {1: ones}, grid), [100.0])
-    np.testing.assert_allclose(rule(s, medians, 1, ones, {1: 0.5 * ones}, grid), [np.sqrt(2.0) * 100.0], rtol=0.03)
-    np.testing.assert_allclose(rule(s, medians, 1, ones, {1: 0.5 * ones}, ()), [1000.0])
-    np.testing.assert_allclose(rule(s, medians, 0, 2.0 * ones, {0: 0.5 * ones, 1: ones}, grid), [20.0])
-    # of data with a signal: without one, and without an injection, hardly anything would be learnt
-    np.testing.assert_allclose(rule(s, medians, 0, ones, {0: 0.01 * ones, 1: ones}, grid), [100.0])
+def expected_in(trained: Array, rng: Rng) -> Array:
+    """The medians that one repetition excludes at a few strengths."""
+    level = np.exp(DATA * rng.standard_normal())
+    return np.asarray(
+        NOISE * ndtri(0.975) / (level * efficiency(trained) * np.exp(TRAINING * rng.standard_normal(len(trained))))
+    )
+
+
+def test_strengths_that_pseudo_data_are_trained_at() -> None:
+    """The one that is quoted, and the nearest to a factor of 1.5 on either side; at an end of what there is, fewer."""
+    assert around(GRID[40], GRID.strengths) == (GRID[36], GRID[40], GRID[44])
+    assert around(100.0, (50.0, 80.0, 100.0, 400.0)) == (80.0, 100.0, 400.0)
+    assert around(GRID[0], GRID.strengths) == (GRID[0], GRID[4])
+    assert around(GRID[70], GRID.strengths) == (GRID[66], GRID[70])
+    assert around(7.0, (7.0,)) == (7.0,)
+
+
+def test_between_and_beyond_the_strengths_trained() -> None:
+    """Lines in logarithms between; beyond, as steep as the data; beyond these, level."""
+    of_data = np.array([1000.0, 10.0])  # slope -1 from 10 to 1000
+    found = between(
+        [1.0, 10.0, 50.0, 100.0, 200.0, 400.0, 1e5],
+        np.array([50.0, 200.0]),
+        np.array([[300.0, 75.0], [100.0, inf]]),
+        np.array([10.0, 1000.0]),
+        of_data,
+    )
+    np.testing.assert_allclose(found[0], [1500.0, 1500.0, 300.0, 150.0, 75.0, 37.5, 15.0])
+    np.testing.assert_allclose(found[1, :3], [500.0, 500.0, 100.0])
+    assert np.all(found[1, 3:] > 1e5)
+
+
+def test_every_repetition_is_quoted_by_its_own_injection() -> None:
+    """Zero is one of them; what is observed moves the limit, but never below the injection, and chooses nothing."""
+    s = np.array([0.0, 50.0, 100.0, 200.0])
+    expected = np.array([[5.0, 150.0, 90.0, 10.0], [300.0, 150.0, 90.0, 10.0], [300.0, 150.0, 130.0, 110.0]])
+    np.testing.assert_array_equal(rule(s, expected, np.array([2.0, 2.0, 1.0])), [10.0, 180.0, 130.0])
+    np.testing.assert_array_equal(rule(s, expected[:2], np.array([0.5, 0.1])), [2.5, 100.0])
+    assert rule(s[1:], np.full((1, 3), 1e9), np.ones(1)) == inf

@@ -52,7 +52,7 @@ class Limits(Spec):
     repeats: int = Field(3, ge=1, le=1000, description="trainings at each strength, with other events injected")
     toys: int = Field(500, ge=20, le=100_000, description="pseudo-spectra behind the expected limits")
     pseudo_data: int = Field(
-        6, ge=0, le=1000, description="sets of pseudo-data in which a training at the limit tells how efficiencies vary"
+        16, ge=0, le=1000, description="sets of pseudo-data trained in around the limit, to tell how analyses differ"
     )
     experiments: int = Field(
         0, ge=0, le=100_000, description="pseudo-experiments with all trainings, instead of pseudo-spectra, if any"

@@ -18,7 +18,7 @@ from lamppost.spec import digest
 
 __all__ = ["Planned", "plan_samples"]
 
-_ARRAYS = ("read", "draw", "fit", "train", "select")
+_ARRAYS = ("read", "draw", "fit", "train", "select", "pseudo")
 """Stages whose artefacts hold arrays."""
 
 

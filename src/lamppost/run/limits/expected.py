@@ -9,11 +9,12 @@ from lamppost.config import Search
 from lamppost.run.artefacts import Store
 from lamppost.run.calibrate.experiment import Null
 from lamppost.run.graph import Task
-from lamppost.run.limits.bands import Toys, band, draw_limits
-from lamppost.run.limits.experiment import pseudo_efficiency, pseudo_limits
+from lamppost.run.limits.bands import Repeated, Toys, band, draw_limits
+from lamppost.run.limits.experiment import pseudo_limits, pseudo_selection
 from lamppost.run.limits.families import Family, Injected
 from lamppost.run.limits.points import Point, median, ruled
 from lamppost.run.limits.procedure import Procedure
+from lamppost.run.limits.repeated import FACTOR, around
 from lamppost.run.limits.rule import best
 from lamppost.run.samples import Samples
 from lamppost.run.view import MassModel
@@ -43,15 +44,13 @@ class Expected:
         for fixed in procedure.fixed:
             self.toys[fixed.signal.name, fixed.label] = self._toys(fixed.signal, fixed.label, 0, (fixed.point,), 0)
         for family in procedure.families:
+            could = self._strengths(family, store)
             for number in family.points:
                 points, label = family.row(number), family.label(number)
-                at, *others = _trained(store, points)
-                pseudo = tuple((n, self._pseudo(family, points[n].strength)) for n in (at, *others))
-                grid: tuple[float, ...] = ()
-                if store is not None and not limits.strengths:
-                    grid = procedure.grid(store, family.signal).strengths
+                at, strengths = _trained(store, points, could)
+                pseudo = tuple(self._repeated(family, number, s) for s in strengths if limits.pseudo_data)
                 self.toys[family.signal.name, label] = self._toys(
-                    family.signal, label, number, points, at, pseudo, grid
+                    family.signal, label, number, points, at, pseudo, could
                 )
         return procedure.new()
 
@@ -61,7 +60,7 @@ class Expected:
 
     def band(self, store: Store, signal: str, label: str) -> Json:
         """What a selection is expected to exclude of a signal, what that was made of, and what was lost."""
-        about: Json = {"efficiencies": [], "spread": None, "failed": 0, "lost": [], "no_band": None}
+        about: Json = {"sets": 0, "failed": 0, "lost": [], "no_band": None}
         if self.experiments:
             made = self.made(store)
             ended = [one["limits"][signal] for one in made if "failed" not in one]
@@ -73,8 +72,8 @@ class Expected:
         else:
             toys = store.read_json(self.toys[signal, label])
             about |= {"no_band": toys["failed"]} if "limits" not in toys else {k: toys[k] for k in about if k in toys}
-            values, whole = toys.get("limits", []), [inf if v is None else v for v in toys.get("inclusive", [])]
-            method = f"{len(values)} pseudo-spectra{self._trained(signal, label, len(about['efficiencies']))}"
+            values, whole = ([inf if v is None else v for v in toys.get(n, [])] for n in ("limits", "inclusive"))
+            method = f"{len(values)} pseudo-spectra{self._trained(signal, label, about['sets'])}"
         return {
             "expected": band(values),
             "expected_method": method,
@@ -84,12 +83,10 @@ class Expected:
         }
 
     def _trained(self, signal: str, label: str, number: int) -> str:
-        """Where the efficiencies in pseudo-spectra are from; nothing of fixed selections."""
+        """Where the selections of pseudo-spectra are from; nothing of fixed ones."""
         if any(fixed.signal.name == signal and fixed.label == label for fixed in self.procedure.fixed):
             return ""
-        return (
-            f", efficiencies spread as in {number} trainings in pseudo-data" if number else ", trained selections held"
-        )
+        return f", trained again in {number} sets of pseudo-data" if number else ", trained selections held"
 
     def _toys(
         self,
@@ -98,8 +95,8 @@ class Expected:
         number: int,
         points: tuple[Point, ...],
         at: int,
-        pseudo: tuple[tuple[int, tuple[str, ...]], ...] = (),
-        grid: tuple[float, ...] = (),
+        pseudo: tuple[Repeated, ...] = (),
+        could: tuple[float, ...] = (),
     ) -> str:
         search, whole = self.procedure.search, self.procedure.inclusive(signal).point
         arguments = {
@@ -110,39 +107,50 @@ class Expected:
             "inclusive": whole,
             "everything": signal.question,
             "pseudo": pseudo,
-            "toys": Toys(search.limits.toys, search.seed, grid),
+            "toys": Toys(search.limits.toys, search.seed, could),
             "name": label,
         }
         read = (*points[at].selections, *whole.selections, whole.excluded, *(point.excluded for point in points))
-        made = (key for _, keys in pseudo for key in keys)
+        made = (key for one in pseudo for key in one.excluded)
         needs = tuple(dict.fromkeys((signal.sample.data, *read, *made)))
         what = f"signal {signal.name!r}, {label}: expected limits"
         return self.procedure.planned.add("toys", what, draw_limits, arguments, needs=needs, lenient=True)
 
-    def _pseudo(self, family: Family, strength: float) -> tuple[str, ...]:
-        return tuple(self._training(family, strength, i) for i in range(self.procedure.search.limits.pseudo_data))
+    def _strengths(self, family: Family, store: Store | None) -> tuple[float, ...]:
+        """What could be injected; where nothing was made yet the strengths do not matter, only how many there are."""
+        if self.procedure.search.limits.strengths:
+            return tuple(strength for strength in family.tried if strength > 0.0)
+        return (
+            tuple(FACTOR**k for k in range(3)) if store is None else self.procedure.grid(store, family.signal).strengths
+        )
 
-    def _training(self, family: Family, strength: float, number: int) -> str:
-        search, samples, sample = self.procedure.search, self.procedure.samples, family.signal.sample
-        arguments = {
-            "search": search,
-            "samples": samples,
-            "null": self._null,
-            "number": number,
-            "signal": sample.signal,
-            "stock": sample.stock,
-            "window": family.window,
-            "name": family.signal.name,
-            "method": family.method,
-            "strength": strength,
-        }
-        injected = f"{strength:.4g} events of {family.signal.name!r}"
-        label = f"{family.name}: window {family.window}, {injected}: efficiency in pseudo-data {number}"
-        # uncertainties, levels and other methods change nothing here
-        named = {"search": search.model_dump(mode="json", include={"seed", "scan"})}
-        needs = tuple(dict.fromkeys((*samples.keys, sample.stock)))
+    def _repeated(self, family: Family, number: int, strength: float) -> Repeated:
+        """The same trainings in every set of pseudo-data, and what they exclude; nobody looks at p-values there."""
+        limits, signal = self.procedure.search.limits, family.signal
+        quiet, excluded = replace(signal, question=replace(signal.question, p_values=False)), list[str]()
+        for i in range(limits.pseudo_data):
+            label = (
+                f"{family.name}: window {family.window}, {strength:.4g} events of {signal.name!r} in pseudo-data {i}"
+            )
+            selections = tuple(self._training(family, strength, i, repeat, label) for repeat in range(limits.repeats))
+            excluded.append(self.procedure.point(quiet, number, strength, selections, label).excluded)
+        return Repeated(strength, tuple(excluded))
+
+    def _training(self, family: Family, strength: float, number: int, repeat: int, label: str) -> str:
+        search, samples = self.procedure.search, self.procedure.samples
+        about = {"signal": family.signal.name, "window": family.window, "method": family.name, "strength": strength}
+        arguments = {"search": search, "samples": samples, "null": self._null, "number": number, "repeat": repeat}
+        # uncertainties, levels, other methods and signals change nothing here
+        named: Json = search.model_dump(mode="json", include={"seed", "scan", "fit"})
+        named |= {"shape": search.limits.shape, "mass": family.signal.sample.mass, "how": family.method}
         return self.procedure.planned.add(
-            "pseudo", label, pseudo_efficiency, arguments, needs=needs, named=named, lenient=True
+            "pseudo",
+            f"{label}, {repeat}",
+            pseudo_selection,
+            {**arguments, **about},
+            needs=samples.keys,
+            named={"search": named},
+            lenient=True,
         )
 
     def _experiment(self, number: int) -> str:
@@ -157,18 +165,20 @@ class Expected:
         )
 
 
-def _trained(store: Store | None, points: Sequence[Point]) -> list[int]:
-    """The injection that is quoted; if that is none at all, also the best that injects anything.
+def _trained(store: Store | None, points: Sequence[Point], could: Sequence[float]) -> tuple[int, tuple[float, ...]]:
+    """The injection that is quoted, and the strengths at which pseudo-data are trained in: rising, on either side.
 
-    Data that hold a signal need no injection to learn it, data without one do.
+    If it is none at all, that, and those around the best that injects anything: data that hold a signal need no
+    injection to learn it, data without one do.
     """
     if store is None:
-        return [len(points) - 1]
-    number = ruled(store, points).best
-    if points[number].strength > 0.0:
-        return [number]
+        return len(points) - 1, around(could[len(could) // 2], could) if could else (0.0,)
+    at = ruled(store, points).best
+    if points[at].strength > 0.0:
+        return at, around(points[at].strength, could)
     medians = [median(store.read_json(p.excluded)) if p.strength > 0.0 else inf for p in points]
-    return [number, best([p.strength for p in points], medians)[0]] if min(medians) < inf else [number]
+    other = points[best([p.strength for p in points], medians)[0]].strength
+    return at, (0.0, *(around(other, could) if min(medians) < inf else ()))
 
 
 def null_of(search: Search, samples: Samples) -> Null:

@@ -1,27 +1,25 @@
-"""Trainings in data without signal: limits of the whole procedure, and efficiencies at one injection."""
+"""Trainings in data without signal: limits of the whole procedure, and what a single training selects."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
 from typing import Any
 
 from lamppost.config import Search
-from lamppost.core import Method, Window
+from lamppost.core import Window
 from lamppost.errors import DataError, FitError
 from lamppost.run.artefacts import Store
 from lamppost.run.calibrate.experiment import Null, draw_pseudo, linked
 from lamppost.run.calibrate.inside import inside, work_through
-from lamppost.run.limits.injection import inject
+from lamppost.run.graph import Task
 from lamppost.run.limits.points import Point, ruled
 from lamppost.run.limits.procedure import Procedure
-from lamppost.run.limits.selected import efficiencies
-from lamppost.run.plan import Hunt
 from lamppost.run.planned import Planned
 from lamppost.run.samples import Samples, load
 from lamppost.search import seed_of
 
-__all__ = ["limits_of", "observed", "pseudo_efficiency", "pseudo_limits"]
+__all__ = ["limits_of", "observed", "pseudo_limits", "pseudo_selection"]
 
 Json = dict[str, Any]
 
@@ -54,7 +52,7 @@ def pseudo_limits(
     store.write_json(key, found)
 
 
-def pseudo_efficiency(
+def pseudo_selection(
     store: Store,
     key: str,
     *,
@@ -63,30 +61,36 @@ def pseudo_efficiency(
     null: Null,
     number: int,
     signal: str,
-    stock: str,
     window: Window,
-    name: str,
-    method: Method,
+    method: str,
     strength: float,
+    repeat: int,
 ) -> None:
-    """The efficiencies for a signal after one training in pseudo-data without it, with `strength` events injected.
+    """What a training in pseudo-data selects, `strength` events of a signal injected: spectra and efficiencies.
 
     The same pseudo-data for all methods and signals. What makes a search in them impossible is a failed training.
     """
-    names = dict.fromkeys((*linked(samples, signal), stock))
+    names = linked(samples, None)
     with _searched(store, key, names) as (inner, planned):
-        seed = _seed(search, "pseudo-data", number)
         arguments = {"null": null, "number": number, "seed": _seed(search, "pseudo-data")}
         data = planned.add("draw", "drawing", draw_pseudo, arguments)
-        if strength > 0.0:
-            arguments = {"data": data, "signal": signal, "stock": stock, "seed": seed, "repeat": 0, "name": name}
-            data = planned.add("draw", "injecting", inject, arguments | {"strength": strength}, needs=(data,))
-        own = search.model_copy(update={"seed": seed})
-        hunt = Hunt(planned, own, replace(samples, data=data), lenient=True, keep=True)
-        parts = [hunt.train(window, method.kind, method, fold, signal)[0] for fold in range(search.scan.folds)]
-        work_through(inner, tuple(planned.tasks.values()))
-        found = efficiencies(inner, signal, stock, parts, search.scan.efficiency)
-    store.write_json(key, {"efficiencies": [one["efficiency"] for one in found]})
+        own = search.model_copy(update={"seed": _seed(search, "pseudo-data", number)})
+        procedure = Procedure(planned, own, replace(samples, data=data), figures=False)
+        named = ((one, (one.signal.name, one.window, one.name)) for one in procedure.families)
+        family = next(one for one, name in named if name == (signal, window, method))
+        selection = procedure.selection(family, strength, repeat, "inside")
+        work_through(inner, needed(planned.tasks, selection))
+        about = inner.read_arrays(selection)[1]
+    store.write_arrays(key, {}, about)
+
+
+def needed(tasks: Mapping[str, Task], key: str) -> list[Task]:
+    """A task and all that must be done before, in an order in which they can be."""
+    found, wanted = set[str](), [key]
+    while wanted:
+        found.add(one := wanted.pop())
+        wanted += [need for need in tasks[one].needs if need not in found]
+    return [task for name, task in tasks.items() if name in found]
 
 
 @contextmanager

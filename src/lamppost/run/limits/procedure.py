@@ -113,9 +113,10 @@ class Procedure:
         arguments = {"sample": signal.sample, "cut": cut, "mass": self.search.data.mass}
         label = f"signal {signal.name!r}: {name}"
         selection = self._add("select", f"{label}, selection", select_by_cut, arguments, signal.sample.needs)
-        return Fixed(signal, name, cut, self._point(signal, 0, 0.0, (selection,), label))
+        return Fixed(signal, name, cut, self.point(signal, 0, 0.0, (selection,), label))
 
-    def _point(self, signal: Injected, number: int, strength: float, selections: tuple[str, ...], label: str) -> Point:
+    def point(self, signal: Injected, number: int, strength: float, selections: tuple[str, ...], label: str) -> Point:
+        """Plan what trainings exclude by one of their nested selections."""
         arguments = {"selections": selections, "question": replace(signal.question, number=number)}
         return Point(strength, selections, self._add("exclude", f"{label}, limit", exclude, arguments, selections))
 
@@ -174,16 +175,17 @@ class Procedure:
     def _train(self, family: Family, strength: float) -> None:
         """Plan all trainings with an injection, and what they exclude."""
         where = f"{family.name}: window {family.window}, {strength:.4g} events of {family.signal.name!r}"
-        selections = tuple(self._selection(family, strength, repeat, where) for repeat in range(self._repeats))
+        selections = tuple(self.selection(family, strength, repeat, where) for repeat in range(self._repeats))
         for number in range(len(self.search.scan.efficiency)):
-            point = self._point(family.signal, number, strength, selections, where)
+            point = self.point(family.signal, number, strength, selections, where)
             family.points.setdefault(number, {})[strength] = point
 
     @property
     def _repeats(self) -> int:
         return self.search.limits.repeats
 
-    def _selection(self, family: Family, strength: float, repeat: int, where: str) -> str:
+    def selection(self, family: Family, strength: float, repeat: int, where: str) -> str:
+        """Plan a training with an injection, and what it selects."""
         seed, signal = self.search.seed, family.signal
         sample = signal.sample
         if strength > 0.0:

@@ -20,7 +20,7 @@ from lamppost.run.tasks import merged_scores, plain
 from lamppost.search import fold_of
 from lamppost.stats import Signal, Spectrum, Template, choose
 
-__all__ = ["Sample", "efficiencies", "select_by_cut", "select_by_score"]
+__all__ = ["Sample", "select_by_cut", "select_by_score"]
 
 Json = dict[str, Any]
 Mask = NDArray[np.bool_]
@@ -65,12 +65,6 @@ def select_by_score(
         _above(store, which, events, efficiencies) for which, events in ((parts, data), (signal_parts, signal))
     )
     _store(store, key, sample, kept, of_signal, len(parts), window)
-
-
-def efficiencies(store: Store, signal: str, stock: str, parts: Sequence[str], kept: Sequence[float]) -> list[Json]:
-    """The efficiencies for a signal whose scores are there, fold by fold, of nested selections of background `kept`."""
-    events, rows = load(store, signal).events, store.read_arrays(stock)[0]["rows"]
-    return [_efficiency(events[rows], mask[rows], len(parts)) for mask in _above(store, parts, events, kept)]
 
 
 def _above(store: Store, parts: Sequence[str], events: Events, kept: Sequence[float]) -> list[Mask]:

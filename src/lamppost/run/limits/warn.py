@@ -50,8 +50,8 @@ def _expected(row: Json) -> Iterator[str]:
     if row["failed"]:
         yield f"{row['failed']} pseudo-spectra could not be fitted and were left out"
     if row["lost"]:
-        left = "the others tell how efficiencies spread" if row["efficiencies"] else "trained selections are held"
-        yield f"{len(row['lost'])} trainings in pseudo-data failed, {left}; the first: {row['lost'][0]}"
+        left = "the others tell how analyses differ" if row["sets"] else "trained selections are held"
+        yield f"{len(row['lost'])} sets of pseudo-data could not be searched, {left}; the first: {row['lost'][0]}"
 
 
 def _sculpted(tested: Sequence[float]) -> Iterator[str]:
