@@ -487,6 +487,23 @@ def test_others_ask_whether_windows_are_open(again: tuple[Path, Path, str]) -> N
     require_open(other.model_copy(update={"blind": None}), out)
 
 
+def test_costs_of_limits_are_told_once_windows_are_open(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not without [blind]: nobody would write down that the samples of a dry run looked."""
+    changes: Json = {"samples": {"signals": {"s": "signal.parquet"}}, "limits": {"signals": {"s": {"mass": 3500.0}}}}
+    write_events(tmp_path / "signal.parquet", events(500))
+    config, out = configured(tmp_path, **changes), tmp_path / "run"
+    dry = ["limits", str(config), "--out", str(out), "--workers", "1", "--dry-run", "0"]
+    hashed = closed(config, out)["blinding"]["hash"]
+    assert main(dry) == 2
+    opened(config, out, hashed)
+    assert main(dry) == 0
+    assert [look["shown"] for look in read_looks(out)] == ["blind", "unblind"]
+    capsys.readouterr()
+    configured(tmp_path, **changes, blind=None)
+    assert main(dry) == 2
+    assert "--dry-run: its samples look into windows" in capsys.readouterr().err
+
+
 def test_without_blind_it_is_a_look_as_well(again: tuple[Path, Path, str]) -> None:
     config, out, _ = again
     search = load(config).model_copy(update={"blind": None})
