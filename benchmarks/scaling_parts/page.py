@@ -7,8 +7,8 @@ from scaling_parts.model import Constants
 
 HEAD = """# What a campaign costs
 
-Made by `python benchmarks/scaling.py measure TABLES --out OUT` and `model OUT --spectrum cms_dijet.csv` on
-{machine}: samples of {sizes} background events, shipped defaults.
+Made by `python benchmarks/scaling.py measure TABLES --out OUT` and `model OUT --spectrum cms_dijet.csv --overhead
+tasks.json` on {machine}: samples of {sizes} background events, shipped defaults.
 A plan, not a measurement: constants are measured at the sizes above and extrapolated to {events:,.0f} events, up to
 {far:.0f} times as many near one window. For your own configuration ask `lamppost hunt --dry-run`.
 
@@ -26,7 +26,8 @@ nearly every task, and every one is counted so. n tasks of C CPU seconds on N co
 
 where o is what a worker pays once for imports, h<sub>w</sub> and h<sub>s</sub> what one task costs its
 worker and the scheduler besides. The scheduler serves one task after the other: it bounds tasks per second, however
-many workers there are.
+many workers there are. `python benchmarks/cluster.py tasks` measures how fast two workers get through empty tasks; that
+is taken for h<sub>s</sub>, and twice that for h<sub>w</sub>.
 
 """
 CASE = """## A campaign as large as CMS CASE
