@@ -25,12 +25,12 @@ from lamppost.config.cluster import load_cluster
 from lamppost.errors import ConfigError, LamppostError, optional
 from lamppost.living import owner_lives
 from lamppost.run import cluster as client_side
-from lamppost.run import run_hunt
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.cluster import DaskExecutor, executors
 from lamppost.run.connections import Address
 from lamppost.run.elastic import WorkerLost
 from lamppost.run.graph import Task, TaskCrash, run_graph
+from lamppost.run.hunt import run_hunt
 from lamppost.run.worker import InlineExecutor, Report, execute
 from small_campaign import bad_column, begun, campaign, content, deadly, draw
 from small_cluster import SmallCluster, free_port, small_cluster
