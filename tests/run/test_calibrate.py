@@ -14,13 +14,14 @@ from lamppost.api.folders import show
 from lamppost.cli import main
 from lamppost.config import Search, load
 from lamppost.errors import ConfigError, FitError
-from lamppost.run import InlineExecutor, process_pool, run_hunt
+from lamppost.run import InlineExecutor, process_pool
 from lamppost.run.artefacts import Store
 from lamppost.run.calibrate import calibration, experiment
 from lamppost.run.calibrate.calibration import plan, run_calibration
 from lamppost.run.calibrate.certificate import certified, configuration_of
 from lamppost.run.calibrate.experiment import Null, draw_pseudo
 from lamppost.run.calibrate.judged import covered, power, uniformity
+from lamppost.run.hunt import run_hunt
 from lamppost.run.plan import plan_in
 from lamppost.run.samples import load as load_stored
 from small_hunt import TIMES, Json, events, write_events, write_hunt

@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from socket import socket
@@ -25,12 +26,12 @@ from lamppost.config.cluster import load_cluster
 from lamppost.errors import ConfigError, LamppostError, optional
 from lamppost.living import owner_lives
 from lamppost.run import cluster as client_side
-from lamppost.run import run_hunt
 from lamppost.run.artefacts import Store, provenance
 from lamppost.run.cluster import DaskExecutor, executors
-from lamppost.run.connections import Address
+from lamppost.run.connections import Address, local
 from lamppost.run.elastic import WorkerLost
 from lamppost.run.graph import Task, TaskCrash, run_graph
+from lamppost.run.hunt import run_hunt
 from lamppost.run.worker import InlineExecutor, Report, execute
 from small_campaign import bad_column, begun, campaign, content, deadly, draw
 from small_cluster import SmallCluster, free_port, small_cluster
@@ -164,6 +165,28 @@ def computes(process: psutil.Process) -> bool:
         return "spawn_main" in " ".join(process.cmdline())
     except psutil.Error:  # it has just ended
         return False
+
+
+def test_a_cluster_here_only_hands_tasks_on(tmp_path: Path) -> None:
+    """Its processes load nothing that computes, are busy with nothing of their own, and leave memory as it is."""
+    (tmp_path / "artefacts").mkdir()
+    executor = DaskExecutor("local", partial(local, 1), tmp_path / "artefacts")
+    try:
+        look = Task("own.json", "look", "looking", environment, {})
+        executor.submit(execute, tmp_path / "artefacts", look).result(timeout=60)
+        of_worker: Any = lambda dask_worker: (set(sys.modules), dask_worker._tick_interval)  # noqa: E731
+        ((loaded, tick_s),) = executor._client.run(of_worker).values()
+    finally:
+        executor.stop()
+    assert not {"scipy", "pyarrow", "numba", "lightgbm", "jax", "lamppost.config", "lamppost.stats"} & loaded
+    assert tick_s == 1.0
+    found = Store(tmp_path / "artefacts").read_json("own.json")
+    assert found == {"OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": None}  # the second as no nanny has it
+
+
+def environment(store: Store, key: str) -> None:
+    """Of the process of a task."""
+    store.write_json(key, {name: os.environ.get(name) for name in ("OMP_NUM_THREADS", "MALLOC_TRIM_THRESHOLD_")})
 
 
 def test_the_sign_of_a_run_says_whose_it_is(cluster: SmallCluster, tmp_path: Path) -> None:

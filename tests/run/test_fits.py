@@ -9,11 +9,12 @@ import pytest
 from lamppost.config import load, load_comparison
 from lamppost.core import Method, Rng, Score, View
 from lamppost.errors import FitError
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
 from lamppost.run.artefacts import Store
 from lamppost.run.compare.plan import plan
 from lamppost.run.compare.reach import run_reach
 from lamppost.run.fits import apart, keys_of
+from lamppost.run.hunt import run_hunt
 from small_comparison import RATIO, compared, timeless, write_comparison
 from small_hunt import Json, entries, write_hunt
 

@@ -10,7 +10,8 @@ import pytest
 
 import lamppost
 from lamppost.config import load
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
+from lamppost.run.hunt import run_hunt
 from lamppost.stats import joint_scan
 from lamppost.stats.scans.result import JointResult
 from small_hunt import (

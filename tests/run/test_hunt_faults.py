@@ -17,7 +17,8 @@ from lamppost.cli import main
 from lamppost.config import load
 from lamppost.errors import LamppostError
 from lamppost.living import machine
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
+from lamppost.run.hunt import run_hunt
 from small_disk import resize
 from small_hunt import (
     TASKS,

@@ -6,7 +6,8 @@ import pytest
 
 import lamppost
 from lamppost.config import load
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
+from lamppost.run.hunt import run_hunt
 from small_hunt import timeless, write_hunt
 
 pytest.importorskip("jax", reason="the extra `networks` is not installed")

@@ -9,7 +9,8 @@ import pytest
 from lamppost.api import view
 from lamppost.config import load
 from lamppost.errors import ConfigError
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
+from lamppost.run.hunt import run_hunt
 from small_hunt import WINDOWS, Json, entries, events, write_events, write_hunt
 
 RATIO = {"kind": "boosted", "members": 1, "rounds": 5}

@@ -13,8 +13,9 @@ import lamppost
 from lamppost.cli import main
 from lamppost.config import Fit, load, load_comparison
 from lamppost.errors import ConfigError, FitError
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
 from lamppost.run.compare.reach import run_reach
+from lamppost.run.hunt import run_hunt
 from lamppost.run.spectra import needed_orders
 from lamppost.search import seed_of
 from lamppost.stats import Correlation, JointResult, Spectrum, combine, joint_scan, mass_grid, spurious_signal

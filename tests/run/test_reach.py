@@ -15,10 +15,11 @@ from lamppost.cli import main
 from lamppost.config import load, load_comparison
 from lamppost.core import Method, Rng, Score, View
 from lamppost.errors import FitError, LamppostError
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
 from lamppost.run.artefacts import Store
 from lamppost.run.compare.crossing import crossing, interval
 from lamppost.run.compare.reach import plan, run_reach
+from lamppost.run.hunt import run_hunt
 from lamppost.run.measure import measure_window
 from lamppost.run.samples import load as load_stored
 from small_comparison import compared, labelled, timeless, write_comparison

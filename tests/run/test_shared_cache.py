@@ -17,10 +17,11 @@ from lamppost.cli import main
 from lamppost.config import load
 from lamppost.errors import DataError, LamppostError
 from lamppost.living import machine
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
 from lamppost.run.artefacts import Store
 from lamppost.run.cache import Cache, collect, shared_by, users
 from lamppost.run.graph import Task
+from lamppost.run.hunt import run_hunt
 from lamppost.run.running import running
 from small_disk import resize
 from small_hunt import TASKS, Json, entries, finish, n_done, result_in, start, timeless, until, write_hunt

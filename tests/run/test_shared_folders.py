@@ -10,11 +10,12 @@ import pytest
 
 from lamppost.config import load
 from lamppost.errors import ConfigError, DataError, LamppostError
-from lamppost.run import InlineExecutor, run_hunt
+from lamppost.run import InlineExecutor
 from lamppost.run.artefacts import Store
 from lamppost.run.blind.looks import BLIND, OPENED, add_look, read_looks
 from lamppost.run.blind.stage import open_again, run_without_blind
 from lamppost.run.cache import shared_by, using
+from lamppost.run.hunt import run_hunt
 from lamppost.run.planned import Planned, plan_samples
 from small_hunt import write_hunt
 

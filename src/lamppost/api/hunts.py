@@ -10,9 +10,12 @@ from lamppost.config import Search, load, parse
 from lamppost.core import Events, View, Window
 from lamppost.errors import ConfigError
 from lamppost.io import read
-from lamppost.run import MassModel, SmoothMass, blind_view, check_events, check_windows, run_hunt, write_file
+from lamppost.run import write_file
 from lamppost.run.blind.stage import is_logged, run_blind, run_open, run_without_blind
 from lamppost.run.blind.tasks import outside
+from lamppost.run.hunt import run_hunt
+from lamppost.run.samples import check_events, check_windows
+from lamppost.run.view import MassModel, SmoothMass, blind_view
 from lamppost.search import QuantileMap
 
 __all__ = ["check", "hunt", "init", "view"]

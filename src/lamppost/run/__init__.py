@@ -1,22 +1,10 @@
-"""A hunt as pure tasks with artefacts named by content: any number of workers, killed and resumed, the same bits."""
+"""A hunt as pure tasks with artefacts named by content: any number of workers, killed and resumed, the same bits.
+
+Light: every process of a run imports it, a Dask worker, which computes nothing, among them.
+"""
 
 from lamppost.run.artefacts import write_file
 from lamppost.run.graph import TaskCrash
-from lamppost.run.hunt import run_hunt
-from lamppost.run.samples import check_events, check_windows
-from lamppost.run.view import MassModel, SmoothMass, blind_view
 from lamppost.run.worker import InlineExecutor, available_cores, process_pool
 
-__all__ = [
-    "InlineExecutor",
-    "MassModel",
-    "SmoothMass",
-    "TaskCrash",
-    "available_cores",
-    "blind_view",
-    "check_events",
-    "check_windows",
-    "process_pool",
-    "run_hunt",
-    "write_file",
-]
+__all__ = ["InlineExecutor", "TaskCrash", "available_cores", "process_pool", "write_file"]

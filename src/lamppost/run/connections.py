@@ -28,6 +28,9 @@ _OURS = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.memory.terminate": False,
     "distributed.worker.memory.pause": False,
+    # every process looks fifty times a second whether it is late, and writes down its load: a tenth of a core in all
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 """Settings while there is a cluster that was started here; its workers only hand tasks on."""
 
