@@ -56,7 +56,7 @@ def test_two_hunts_on_one_cache_at_once(tmp_path: Path, config: Path, finished: 
     """One of them is killed on the way, and what it left half-made goes; what the other is making stays."""
     cache, outs = tmp_path / "cache", (tmp_path / "one", tmp_path / "two")
     one, two = (sharing(config, out, cache) for out in outs)
-    until(lambda: n_done(outs[0]) >= 3)
+    until(lambda: sum(map(n_done, outs)) >= 4)  # of both: on a busy machine one of them may do nearly all
     assert {user.state for user in users(Cache(cache))} <= {"running"}
     family = psutil.Process(one.pid).children(recursive=True)
     one.kill()
