@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from lamppost.errors import DataError, LamppostError
+from lamppost.living import machine
 from lamppost.run.artefacts import Store
 from lamppost.run.elastic import Elastic, SchedulerLost, WorkerLost
 from lamppost.run.graph import Task, TaskCrash, run_graph
@@ -289,6 +290,18 @@ class Remote(Elastic):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         self.stop()
+
+
+def test_what_a_worker_left_that_outlived_its_executor_goes_at_the_end(tmp_path: Path) -> None:
+    """A lost worker may be writing still when its tasks are given to others."""
+    dead = f".left.json.0.{2**22 + 1}@{machine()}.part"
+
+    def outlived(number: int, key: str) -> None:
+        if key == "end.json":
+            (tmp_path / dead).write_bytes(b"half")
+
+    run(diamond(), tmp_path, lambda: Remote([], outlived))
+    assert {path.name for path in tmp_path.iterdir()} == {"start.json", "left.json", "right.json", "end.json"}
 
 
 def test_workers_of_a_cluster_die_alone(tmp_path: Path) -> None:

@@ -110,6 +110,7 @@ class _Run:
             raise
         if self.executor is not None:
             self.executor.shutdown()
+        self.store.remove_parts()  # of workers that were lost, or outlived their executor for a while
         if self.failures:
             self.failures.give_up()
 
