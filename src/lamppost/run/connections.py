@@ -28,7 +28,7 @@ _OURS = {
     "distributed.worker.profile.enabled": False,
     "distributed.worker.memory.terminate": False,
     "distributed.worker.memory.pause": False,
-    # every process looks fifty times a second whether it is late, and writes down its load: a tenth of a core in all
+    # every process looks fifty times a second whether it is late, and writes down its load, also when it is idle
     "distributed.admin.tick.interval": "1s",
     "distributed.admin.system-monitor.interval": "10s",
 }

@@ -25,7 +25,7 @@ from lamppost.run.worker import Report
 __all__ = ["Ended", "Lacks", "Terms", "Watch", "accept", "carry", "leave", "receive"]
 
 _TRIM = "MALLOC_TRIM_THRESHOLD_"
-"""A nanny sets it, for workers that hold data; with it numpy gets memory anew each time, and tasks take 8 % longer."""
+"""A nanny sets it, for workers that hold data; with it numpy gets memory from the system anew each time."""
 _lock = Lock()
 _free: list[Child] = []
 _busy: dict[str, Child] = {}

@@ -13,6 +13,7 @@ from lamppost.run.artefacts import Store
 from lamppost.run.compare.draws import classes, inject
 from lamppost.run.compare.plan import plan_labelled
 from lamppost.run.compare.reached import INCLUSIVE, STOP, Background, Outcome, outcome_of, result_of
+from lamppost.run.estimate.choice import with_needs
 from lamppost.run.graph import Task
 from lamppost.run.plan import Hunt, Looked
 from lamppost.run.planned import Planned
@@ -59,12 +60,7 @@ class Plan:
 
     def towards(self, ends: Collection[str]) -> list[Task]:
         """The tasks that make these artefacts, in the order of the plan."""
-        wanted, left = set(), list(ends)
-        while left:
-            if (key := left.pop()) not in wanted:
-                wanted.add(key)
-                left += self.tasks[key].needs
-        return [task for key, task in self.tasks.items() if key in wanted]
+        return with_needs([self.tasks[key] for key in ends], list(self.tasks.values()))
 
 
 def plan(comparison: Comparison) -> Plan:

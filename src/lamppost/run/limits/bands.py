@@ -33,7 +33,7 @@ class Toys:
 
     n: int
     seed: int
-    strengths: tuple[float, ...] = ()
+    strengths: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,6 @@ def draw_limits(
     kept, workspaces, efficiencies = _selected(store, points[at], question)
     whole, whole_workspaces, _ = _selected(store, inclusive, everything)
     medians, lost = _repeated(store, pseudo)
-    if len(medians) < FEWEST:
-        medians = medians[:0]
     limits = shared_limits(
         [*workspaces, *whole_workspaces],
         overlaps([*kept, *whole], events),
@@ -105,10 +103,14 @@ def draw_limits(
 
 
 def _repeated(store: Store, pseudo: Sequence[Repeated]) -> tuple[Array, list[str]]:
-    """Expected e (sets, strengths) of the sets in which nothing failed, infinite of nothing; the reasons of others."""
+    """Expected e (sets, strengths) of the sets in which nothing failed, infinite of nothing; the reasons of others.
+
+    None of the sets where fewer are left than tell how they differ.
+    """
     made = [[store.read_json(key) for key in each] for each in zip(*(one.excluded for one in pseudo), strict=True)]
     why = [[text for one in each if one["expected"] is None for text in one["failed"][:1]] for each in made]
     whole = [[median(one) for one in each] for each, failed in zip(made, why, strict=True) if not failed]
+    whole = whole if len(whole) >= FEWEST else []
     return np.array(whole).reshape(len(whole), len(pseudo)), [failed[0] for failed in why if failed]
 
 

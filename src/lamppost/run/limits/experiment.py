@@ -1,6 +1,6 @@
 """Trainings in data without signal: limits of the whole procedure, and what a single training selects."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from math import inf
@@ -12,7 +12,7 @@ from lamppost.errors import DataError, FitError
 from lamppost.run.artefacts import Store
 from lamppost.run.calibrate.experiment import Null, draw_pseudo, linked
 from lamppost.run.calibrate.inside import inside, work_through
-from lamppost.run.graph import Task
+from lamppost.run.estimate.choice import with_needs
 from lamppost.run.limits.points import Point, ruled
 from lamppost.run.limits.procedure import Procedure
 from lamppost.run.planned import Planned
@@ -79,18 +79,9 @@ def pseudo_selection(
         named = ((one, (one.signal.name, one.window, one.name)) for one in procedure.families)
         family = next(one for one, name in named if name == (signal, window, method))
         selection = procedure.selection(family, strength, repeat, "inside")
-        work_through(inner, needed(planned.tasks, selection))
+        work_through(inner, with_needs([planned.tasks[selection]], list(planned.tasks.values())))
         about = inner.read_arrays(selection)[1]
     store.write_arrays(key, {}, about)
-
-
-def needed(tasks: Mapping[str, Task], key: str) -> list[Task]:
-    """A task and all that must be done before, in an order in which they can be."""
-    found, wanted = set[str](), [key]
-    while wanted:
-        found.add(one := wanted.pop())
-        wanted += [need for need in tasks[one].needs if need not in found]
-    return [task for name, task in tasks.items() if name in found]
 
 
 @contextmanager
