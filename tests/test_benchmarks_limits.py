@@ -52,7 +52,8 @@ def coverage(excluded: int, scale: float, n: int = 200, failed: int = 0) -> Json
         experiments[times] = [*some, *lost]
     both = {"inclusive": quoted, "cwola": quoted}
     injected = {"1": 100, "2": 200, "3": 300}
-    return {**ORIGIN, "events": 20_000, "quoted": both, "injected": injected, "experiments": experiments}
+    more = {"more": {"cwola": {**quoted, "expected": [120.0] * 5}}}
+    return {**ORIGIN, "events": 20_000, "quoted": both, **more, "injected": injected, "experiments": experiments}
 
 
 def test_bars(part: Callable[[str], Any]) -> None:
@@ -83,6 +84,8 @@ def test_failed_experiments_and_an_open_band(part: Callable[[str], Any]) -> None
     stored = coverage(9, 1.0, failed=20)
     text = " ".join(part("coverage").section(stored).split())
     assert "| cwola | 1 × limit | 100 | 220 | 20 | 0.045" in text
+    wide = text[text.index("| cwola, 160 sets | 220 | 20 |") :]
+    assert "| 120 |" in wide
     for k in range(5):
         stored["quoted"]["cwola"] = {**stored["quoted"]["cwola"], "expected": [100.0] * k + [None] * (5 - k)}
         assert len(part("coverage").bars(stored)) == 7

@@ -37,8 +37,8 @@ CMS CASE (arXiv:2412.03747): 138/fb, twelve signal regions, sidebands of one bin
 published CMS dijet spectrum, arXiv:1911.03947, has 6.6 million above 1530 GeV with |Δη| < 1.1), distributed in *m* as
 there; each injection trains one window anew, the one around its mass, once; signals lie evenly among the windows. The
 methods are those of this page: two of CASE's, a variational autoencoder and QUAK, are not among them. Expected limits
-hold the trained selections (`pseudo_data` = 0): n sets of pseudo-data are 3 n more injections for each signal, method
-and working point ([](limits.md)).
+hold the trained selections (`pseudo_data` = 0): n sets of pseudo-data are 3 n more injections for each signal and
+method, at w working points up to (w + 2) n ([](limits.md)).
 
 """
 GPU = """## One GPU

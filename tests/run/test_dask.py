@@ -170,6 +170,7 @@ def computes(process: psutil.Process) -> bool:
 def test_a_cluster_here_only_hands_tasks_on(tmp_path: Path) -> None:
     """Its processes load nothing that computes, are busy with nothing of their own, and leave memory as it is."""
     (tmp_path / "artefacts").mkdir()
+    before = dict(os.environ)
     executor = DaskExecutor("local", partial(local, 1), tmp_path / "artefacts")
     try:
         look = Task("own.json", "look", "looking", environment, {})
@@ -178,6 +179,8 @@ def test_a_cluster_here_only_hands_tasks_on(tmp_path: Path) -> None:
         ((loaded, tick_s),) = executor._client.run(of_worker).values()
     finally:
         executor.stop()
+    changed = {name for name in {**before, **os.environ} if before.get(name) != os.environ.get(name)}
+    assert changed <= {"PYTHONHASHSEED", "__DASK_PARENT_PID"}  # none that a later pool computes by
     assert not {"scipy", "pyarrow", "numba", "lightgbm", "jax", "lamppost.config", "lamppost.stats"} & loaded
     assert tick_s == 1.0
     found = Store(tmp_path / "artefacts").read_json("own.json")

@@ -15,7 +15,7 @@ from lamppost.core import Events, Method
 from lamppost.errors import DataError
 from lamppost.run import InlineExecutor, process_pool
 from lamppost.run.artefacts import Store
-from lamppost.run.limits.expected import null_of
+from lamppost.run.limits.expected import Expected, null_of
 from lamppost.run.limits.experiment import pseudo_limits
 from lamppost.run.limits.injection import inject, largest, take_stock, unweighted
 from lamppost.run.limits.limits import run_limits
@@ -352,6 +352,24 @@ def test_several_windows_efficiencies_and_signals(tmp_path: Path) -> None:
     assert "Limits against mass" in page
     # 3 folds in 4 windows of 2 signals: one fit for both efficiencies, and for data and signal
     assert len(list((tmp_path / "run/artefacts").glob("fit-*"))) == 12
+
+
+def test_nested_selections_share_what_is_trained_in_pseudo_data(tmp_path: Path) -> None:
+    """The injections of all of them, one below and one above; an estimate knows of no fewer."""
+    scan = {**FAST["scan"], "efficiency": [0.3, 0.1, 0.03]}
+    limits = {"repeats": 1, "toys": 20, "pseudo_data": 2, "cuts": {}}
+    config = configured(tmp_path, scan=scan, limits=limits)
+    result = limited(config, tmp_path / "run")
+    rows = [row for row in result["signals"]["peak"]["rows"] if row["selection"] != "inclusive"]
+    quoted_by = {row["at"] for row in rows}
+    assert len(quoted_by) > 1
+    assert all(row["at"] > 0.0 and row["sets"] == 2 for row in rows)
+    made = len(list((tmp_path / "run/artefacts").glob("pseudo-*")))
+    assert made == 2 * (len(quoted_by) + 2)
+    _, procedure, _ = whole_search(tmp_path / "most", scan=scan, limits=limits)
+    procedure.plan_most()
+    Expected(procedure).plan(None)
+    assert sum(task.stage == "pseudo" for task in procedure.planned.tasks.values()) == 2 * (3 + 2) >= made
 
 
 def test_pseudo_experiments(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ def test_bands_spread_as_repetitions_do() -> None:
     at, _ = best(strengths, medians)
     fitted = NOISE * rng.standard_normal(2000)
     pulls = (fitted + NOISE * ndtri(1.0 - 0.05 * ndtr(fitted / NOISE))) / (NOISE * ndtri(0.975))
-    trained = np.array(around(strengths[at], GRID.strengths))
+    trained = np.array(around([strengths[at]], GRID.strengths))
     sets = np.array([expected_in(trained, rng) for _ in range(2000)])
     positive = strengths > 0.0
     curves = between(GRID.strengths, trained, sets, strengths[positive], medians[positive])
@@ -139,11 +139,12 @@ def expected_in(trained: Array, rng: Rng) -> Array:
 
 def test_strengths_that_pseudo_data_are_trained_at() -> None:
     """The one that is quoted, and the nearest to a factor of 1.5 on either side; at an end of what there is, fewer."""
-    assert around(GRID[40], GRID.strengths) == (GRID[36], GRID[40], GRID[44])
-    assert around(100.0, (50.0, 80.0, 100.0, 400.0)) == (80.0, 100.0, 400.0)
-    assert around(GRID[0], GRID.strengths) == (GRID[0], GRID[4])
-    assert around(GRID[70], GRID.strengths) == (GRID[66], GRID[70])
-    assert around(7.0, (7.0,)) == (7.0,)
+    assert around([GRID[40]], GRID.strengths) == (GRID[36], GRID[40], GRID[44])
+    assert around([100.0], (50.0, 80.0, 100.0, 400.0)) == (80.0, 100.0, 400.0)
+    assert around([GRID[0]], GRID.strengths) == (GRID[0], GRID[4])
+    assert around([GRID[70]], GRID.strengths) == (GRID[66], GRID[70])
+    assert around([7.0], (7.0,)) == (7.0,)
+    assert around([GRID[42], GRID[40], GRID[42]], GRID.strengths) == (GRID[36], GRID[40], GRID[42], GRID[46])
 
 
 def test_between_and_beyond_the_strengths_trained() -> None:

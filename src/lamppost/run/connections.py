@@ -61,7 +61,9 @@ def local(workers: int) -> Connected:
     """A scheduler in this process and workers of one thread, which their nannies start again when they die."""
     try:
         with _opening() as opened:
-            opened.enter_context(dask.config.set({**_OURS, "distributed.deploy.lost-worker-timeout": "1h"}))
+            # nannies are of this process, and what they would set for workers they set here, for good
+            settings = {"distributed.deploy.lost-worker-timeout": "1h", "distributed.nanny.pre-spawn-environ": {}}
+            opened.enter_context(dask.config.set({**_OURS, **settings}))
             make: Any = LocalCluster  # has no types
             quiet = {"dashboard_address": ":0", "silence_logs": logging.CRITICAL}
             with ctrl_c_held(), one_thread_each():  # threads that start processes, now or later, and these

@@ -44,15 +44,26 @@ class Expected:
         for fixed in procedure.fixed:
             self.toys[fixed.signal.name, fixed.label] = self._toys(fixed.signal, fixed.label, 0, (fixed.point,), 0)
         for family in procedure.families:
-            could = self._strengths(family, store)
-            for number in family.points:
-                points, label = family.row(number), family.label(number)
-                at, strengths = _trained(store, points, could)
-                pseudo = tuple(self._repeated(family, number, s) for s in strengths if limits.pseudo_data)
-                self.toys[family.signal.name, label] = self._toys(
-                    family.signal, label, number, points, at, pseudo, could
-                )
+            self._plan(family, store)
         return procedure.new()
+
+    def _plan(self, family: Family, store: Store | None) -> None:
+        """Those of the nested selections of a family, which share their trainings in pseudo-data."""
+        rows, signal = {number: family.row(number) for number in family.points}, family.signal
+        could = self._strengths(family, store)
+        if store is None:
+            at, wanted = {number: len(points) - 1 for number, points in rows.items()}, could[1:-1] or could
+        else:
+            at = {number: ruled(store, points).best for number, points in rows.items()}
+            learnt = (_learnt(store, points, at[number]) for number, points in rows.items())
+            wanted = tuple(strength for strength in learnt if strength is not None)
+        trained = around(wanted, could) if wanted and self.procedure.search.limits.pseudo_data else ()
+        for number, points in rows.items():
+            untaught = self.procedure.search.limits.pseudo_data and points[at[number]].strength == 0.0
+            strengths = (0.0, *trained) if untaught else trained
+            pseudo = tuple(self._repeated(family, number, strength) for strength in strengths)
+            toys = self._toys(signal, family.label(number), number, points, at[number], pseudo, could)
+            self.toys[signal.name, family.label(number)] = toys
 
     def made(self, store: Store) -> list[Json]:
         """What came out of the pseudo-experiments, those that failed included."""
@@ -120,9 +131,9 @@ class Expected:
         """What could be injected; where nothing was made yet the strengths do not matter, only how many there are."""
         if self.procedure.search.limits.strengths:
             return tuple(strength for strength in family.tried if strength > 0.0)
-        return (
-            tuple(FACTOR**k for k in range(3)) if store is None else self.procedure.grid(store, family.signal).strengths
-        )
+        if store is None:
+            return tuple(FACTOR**k for k in range(len(family.points) + 2))
+        return self.procedure.grid(store, family.signal).strengths
 
     def _repeated(self, family: Family, number: int, strength: float) -> Repeated:
         """The same trainings in every set of pseudo-data, and what they exclude; nobody looks at p-values there."""
@@ -165,20 +176,15 @@ class Expected:
         )
 
 
-def _trained(store: Store | None, points: Sequence[Point], could: Sequence[float]) -> tuple[int, tuple[float, ...]]:
-    """The injection that is quoted, and the strengths at which pseudo-data are trained in: rising, on either side.
+def _learnt(store: Store, points: Sequence[Point], at: int) -> float | None:
+    """The injection that is quoted, around which pseudo-data are trained in; where it is none at all the best other.
 
-    If it is none at all, that, and those around the best that injects anything: data that hold a signal need no
-    injection to learn it, data without one do.
+    Data that hold a signal need no injection to learn it, data without one do. None if no injection excludes anything.
     """
-    if store is None:
-        return len(points) - 1, around(could[len(could) // 2], could) if could else (0.0,)
-    at = ruled(store, points).best
     if points[at].strength > 0.0:
-        return at, around(points[at].strength, could)
+        return points[at].strength
     medians = [median(store.read_json(p.excluded)) if p.strength > 0.0 else inf for p in points]
-    other = points[best([p.strength for p in points], medians)[0]].strength
-    return at, (0.0, *(around(other, could) if min(medians) < inf else ()))
+    return points[best([p.strength for p in points], medians)[0]].strength if min(medians) < inf else None
 
 
 def null_of(search: Search, samples: Samples) -> Null:

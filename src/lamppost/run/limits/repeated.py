@@ -1,6 +1,6 @@
 """What repetitions of an analysis would exclude, by the rule of limits, from trainings at a few strengths in each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import inf, log
 
 import numpy as np
@@ -15,13 +15,16 @@ FAR = 1e9
 """Events that are never excluded: so far away that a line to there crosses where training begins to help."""
 
 
-def around(strength: float, others: Sequence[float]) -> tuple[float, ...]:
-    """A strength, and of those that could be injected one below and one above: the nearest to a factor of 1.5 away."""
-    below = [one for one in others if one < strength]
-    above = [one for one in others if one > strength]
-    low = min(below, key=lambda one: abs(log(strength / one / FACTOR)), default=strength)
-    high = min(above, key=lambda one: abs(log(one / strength / FACTOR)), default=strength)
-    return tuple(dict.fromkeys((low, strength, high)))
+def around(quoted: Iterable[float], others: Sequence[float]) -> tuple[float, ...]:
+    """Some strengths, and of those that could be injected one below and one above all of them, rising.
+
+    They are those nearest to a factor of 1.5 away.
+    """
+    inside = sorted(set(quoted))
+    least, most = inside[0], inside[-1]
+    below = min((s for s in others if s < least), key=lambda s: abs(log(least / s / FACTOR)), default=least)
+    above = min((s for s in others if s > most), key=lambda s: abs(log(s / most / FACTOR)), default=most)
+    return tuple(dict.fromkeys((below, *inside, above)))
 
 
 def between(strengths: Sequence[float] | Array, trained: Array, medians: Array, known: Array, of_data: Array) -> Array:
