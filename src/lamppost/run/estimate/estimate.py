@@ -49,7 +49,9 @@ def estimate(
     if some and seconds > 0:
         if not quiet:
             sys.stderr.write(f"running {len(some)} of {len(missing)} tasks to see what they cost\n")
-        sample(out, cache, with_needs(some, tasks), seconds)
+        made = {task.key for task in some}
+        there = [task for task in with_needs(some, tasks) if task.key not in made]
+        sample(out, cache, [*there, *some], seconds)
         known = measured(out, cache, sorts)
     missing = [task for task in missing if not cache.store.path(task.key).exists()]
     costs = _costs(sorts, known)
@@ -91,7 +93,7 @@ def _total(
         "cpu_s_range": [max(cpu_s - low - error, 0.0), cpu_s + high + error],
         "wall_s": max(cpu_s / workers, longest),
         "bytes": int(sum(stage["bytes"] for stage in stages.values())),
-        "guessed": list(guessed),
+        "guessed": sorted(guessed, key=lambda sort: -guessed[sort]),
     }
 
 

@@ -7,6 +7,9 @@ from lamppost.run.quantities import clock, size
 
 __all__ = ["lines"]
 
+_SHOWN = 4
+"""So many sorts of which nothing is known are named."""
+
 
 def lines(found: Mapping[str, Any]) -> Iterator[str]:
     """The estimate as lines of text."""
@@ -23,10 +26,14 @@ def lines(found: Mapping[str, Any]) -> Iterator[str]:
     yield f"disk         {size(found['bytes'])} of artefacts to come, {size(found['disk_free'])} free"
     yield f"memory       {found['rss_mb']:.0f} MB per worker"
     if found["guessed"]:
-        yield f"not measured, guessed from other stages within a factor of 3: {'; '.join(found['guessed'])}"
+        more = f"; and {len(found['guessed']) - _SHOWN} sorts of less" if len(found["guessed"]) > _SHOWN else ""
+        some = "; ".join(found["guessed"][:_SHOWN])
+        yield f"not measured, guessed from other stages within a factor of 3: {some}{more}"
     if found["bytes"] > found["disk_free"]:
         yield "the disk has not enough room"
 
 
 def _hours(seconds: float) -> str:
-    return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds:.3g} s"
+    if seconds >= 3600:
+        return f"{seconds / 3600:.3g} h"
+    return f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.3g} s"

@@ -5,14 +5,15 @@ from dataclasses import dataclass
 
 __all__ = ["Sort", "name_of", "prior", "window_of"]
 
-_NUMBER = re.compile(r"\[[^\])]*[\])]|\d+(?:\.\d+)?(?:e[-+]?\d+)?")
+_NUMBER = re.compile(r"\[[^\])]*[\])]|'[^']*'|\d+(?:\.\d+)?(?:e[-+]?\d+)?")
 _WINDOW = re.compile(r"\[[^)\]]*\)")
 # What a task of each stage costs relative to the others until the run's own tasks tell: for the first ETA only
-_COST = {"read": 1.0, "draw": 0.1, "fit": 6.0, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0}
+_COST = {"read": 1.0, "draw": 0.1, "fit": 6.0, "train": 6.0, "check": 3.0, "claim": 10.0, "validate": 1.0, "toys": 10.0}
+_COST |= {"pseudo": 60.0, "hunt": 600.0, "limits": 600.0}  # all folds in pseudo-data, and whole analyses of them
 
 
 def name_of(stage: str, label: str) -> str:
-    """What tasks of one sort have in common: their stage, and their label without its numbers."""
+    """What tasks of one sort have in common: their stage, and their label without numbers and names of signals."""
     return f"{stage}: {_NUMBER.sub('#', label)}"
 
 
