@@ -1,4 +1,4 @@
-"""Tasks of one sort: alike but for window, fold, member, draw; one of them says what the others cost."""
+"""Tasks of one sort: alike but for window, fold, member, draw, signal; one of them says what the others cost."""
 
 import re
 from dataclasses import dataclass
