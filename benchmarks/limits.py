@@ -6,8 +6,8 @@
 TABLES is the folder of qcd_0.parquet ... and signal.parquet. `wprime`: `lamppost limits` on 200,000 background events
 with the shipped defaults, for cwola and for cathode, the fit to all events and a cut beside them. `coverage`: the whole
 procedure in small pseudo-experiments, without signal and with the signal at one, two and three times the quoted limit
-(a third as many of the last two). Every run prints its section and writes OUT/NAME.json; a second start goes on where
-the first one stopped. Seeds are 0 to n - 1.
+(a third as many of the last two), and the band once more from 160 sets of pseudo-data. Every run prints its section and
+writes OUT/NAME.json; a second start goes on where the first one stopped. Seeds are 0 to n - 1.
 """
 
 from argparse import ArgumentParser

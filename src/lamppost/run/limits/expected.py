@@ -57,11 +57,12 @@ class Expected:
             at = {number: ruled(store, points).best for number, points in rows.items()}
             learnt = (_learnt(store, points, at[number]) for number, points in rows.items())
             wanted = tuple(strength for strength in learnt if strength is not None)
-        trained = around(wanted, could) if wanted and self.procedure.search.limits.pseudo_data else ()
+        trained = around(wanted, could) if wanted else ()
         for number, points in rows.items():
-            untaught = self.procedure.search.limits.pseudo_data and points[at[number]].strength == 0.0
-            strengths = (0.0, *trained) if untaught else trained
-            pseudo = tuple(self._repeated(family, number, strength) for strength in strengths)
+            strengths = trained if points[at[number]].strength > 0.0 else (0.0, *trained)
+            pseudo = tuple(
+                self._repeated(family, number, s) for s in strengths if self.procedure.search.limits.pseudo_data
+            )
             toys = self._toys(signal, family.label(number), number, points, at[number], pseudo, could)
             self.toys[signal.name, family.label(number)] = toys
 
